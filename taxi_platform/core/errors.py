@@ -1,0 +1,50 @@
+"""The errors people are meant to read: what failed, for which month, why, and what to do about it."""
+
+from __future__ import annotations
+
+
+class TaxiPlatformError(Exception):
+    """An error with everything a tired person needs: what happened, to what, the likely cause and the fix.
+
+    Args:
+        what: What happened, as a sentence without its full stop.
+        about: The dataset and month (`"green 2020-11"`), or the table, it happened to.
+        where: The object concerned: a URL with its password masked, a path, a table.
+        cause: The likely cause.
+        fix: What to do, as the command or setting to use.
+    """
+
+    #: Whether doing the very same again later may succeed.
+    may_pass_later = False
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        about: str | None = None,
+        where: str | None = None,
+        cause: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what, self.about, self.where, self.cause, self.fix = what, about, where, cause, fix
+        head = f"{about}: {what}" if about else what
+        parts = [head, f"at {where}" if where else None]
+        sentence = " ".join(part for part in parts if part)
+        tail = [f"Cause: {cause}" if cause else None, f"Fix: {fix}" if fix else None]
+        super().__init__(". ".join([sentence, *(part for part in tail if part)]) + ".")
+
+
+class SettingsError(TaxiPlatformError):
+    """An environment variable holds something the platform cannot use."""
+
+
+class ContractError(TaxiPlatformError):
+    """A contract in the catalog, or something asked of it, makes no sense."""
+
+
+class LakeError(TaxiPlatformError):
+    """The lake does not hold what it should, or cannot be reached."""
+
+
+class WarehouseError(TaxiPlatformError):
+    """The warehouse does not hold what it should, or cannot be reached."""

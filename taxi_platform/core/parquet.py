@@ -1,0 +1,106 @@
+"""A month as a Parquet file: where it is, what it holds, and where its rows came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pyarrow.parquet as pq
+
+from taxi_platform.core.catalog.model import RuleAction
+from taxi_platform.core.engine import literal
+from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.files import sha256_of
+
+_KEY = "taxi_platform"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a cleaned or quarantined file says of its own origin, in its Parquet metadata.
+
+    It travels with the file, so that an object found in a lake still tells which source file, contract and rules made
+    it, and how many rows went in and out.
+    """
+
+    dataset: str
+    month: str
+    source_url: str
+    source_sha256: str
+    edition: str
+    contract_version: str
+    rules: dict[str, RuleAction]
+    rows_in: int
+    rows_cleaned: int
+    rows_quarantined: int
+
+    def to_json(self) -> str:
+        """The text stored in the file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A Parquet file of one month, on a disk this process can read.
+
+    Attributes:
+        path: Where it is.
+        uri: How people and other programs name it; the path unless it was brought from elsewhere.
+    """
+
+    path: Path
+    uri: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.uri:
+            object.__setattr__(self, "uri", str(self.path))
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows, by the file's own footer."""
+        return self._footer.num_rows
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Where the rows came from.
+
+        Raises:
+            TaxiPlatformError: The platform did not write this file.
+        """
+        text = (self._footer.metadata or {}).get(_KEY.encode())
+        if text is None:
+            raise TaxiPlatformError(
+                "this Parquet file does not say where its rows came from",
+                where=self.uri,
+                cause="it was not written by the platform's cleaning step",
+                fix="materialize the month's cleaned asset",
+            )
+        return Lineage.from_json(text.decode())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file's bytes, in hex."""
+        return sha256_of(self.path)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+    @cached_property
+    def _footer(self) -> pq.FileMetaData:
+        return pq.read_metadata(self.path)
+
+
+def copy_options(lineage: Lineage) -> str:
+    """The options of a DuckDB `COPY … TO` that writes a month: compressed, with its lineage."""
+    return f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{_KEY}: {literal(lineage.to_json())}}})"
+

@@ -1,0 +1,49 @@
+"""Where months come from: which file holds one, whether it is published, and fetching it whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError, UnavailableError
+from taxi_platform.core.source.files import Edition, Publication, RawFile
+from taxi_platform.core.source.folder import FolderOrigin
+from taxi_platform.core.source.http import HttpOrigin, RetryPolicy
+from taxi_platform.core.source.sample import SampleOrigin
+from taxi_platform.core.source.source import Fetched, Source, base_candidates, sample_candidates, web_candidates
+from taxi_platform.core.urls import local_path
+
+__all__ = [
+    "CorruptError",
+    "Edition",
+    "Fetched",
+    "NotPublishedError",
+    "Publication",
+    "RawFile",
+    "RetryPolicy",
+    "Source",
+    "SourceError",
+    "UnavailableError",
+    "open_source",
+]
+
+
+def open_source(
+    setting: str, raw_dir: Path, catalog: Catalog, sample_rows: int, retry: RetryPolicy | None = None
+) -> Source:
+    """The source that `TAXI_SOURCE` names.
+
+    Args:
+        setting: `web`, `sample`, or a base URL or folder.
+        raw_dir: Where fetched files are kept.
+        catalog: The contracts; the sample generator and the zone lookup need them.
+        sample_rows: Rows of a generated month.
+        retry: How patiently a web server is asked again.
+    """
+    folder = local_path(setting)
+    if setting == "sample":
+        return Source(SampleOrigin(catalog, sample_rows), sample_candidates, raw_dir)
+    if folder is not None:
+        return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir)
+    candidates = web_candidates if setting == "web" else base_candidates(setting.rstrip("/"))
+    return Source(HttpOrigin(retry or RetryPolicy()), candidates, raw_dir)

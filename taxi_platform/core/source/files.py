@@ -1,0 +1,124 @@
+"""What is known of a published file before and after it was fetched."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.files import write_text
+
+Edition = Literal["csv", "parquet"]
+_PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file to look for.
+
+    Attributes:
+        about: What it is to people, such as `green 2020-11`.
+        dataset: Dataset, or the reference table's name.
+        month: Month key, empty for a reference table.
+        names: The file names it may have, the preferred one first.
+    """
+
+    about: str
+    dataset: str
+    month: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A file as its source announces it.
+
+    Attributes:
+        url: Where it is, without secrets.
+        bytes: Its size, where the source says.
+        etag: The source's own name for this version of it, where it has one.
+        last_modified: When it was last changed, in the source's own words (HTTP date, or nanoseconds for a folder).
+    """
+
+    url: str
+    bytes: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rsplit("/", 1)[-1].partition("?")[0]
+
+    @property
+    def edition(self) -> Edition:
+        """Which of TLC's two editions of a month it is; they do not always hold the same rows."""
+        return "parquet" if self.name.endswith(".parquet") else "csv"
+
+    def is_same_version_as(self, other: Publication) -> bool:
+        """Whether both announce the same bytes: the same ETag, or else the same size and time of change."""
+        if self.etag and other.etag:
+            return self.etag == other.etag
+        return None not in (self.bytes, self.last_modified) and (self.bytes, self.last_modified) == (
+            other.bytes,
+            other.last_modified,
+        )
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A published file on the local disk, verified, with its provenance.
+
+    Attributes:
+        path: Where it is.
+        publication: What its source announced.
+        sha256: Hash of its bytes, in hex.
+        bytes: Its size.
+        rows: Data rows: non-blank lines after a CSV's header, or what a Parquet's footer says. Counted while the file
+            was verified, by other means than it is later read with, so that nothing can be lost unnoticed.
+        encoding: `utf-8`, or `latin-1` where the bytes are not UTF-8.
+        fetched_at: When, ISO 8601 in UTC.
+    """
+
+    path: Path
+    publication: Publication
+    sha256: str
+    bytes: int
+    rows: int
+    encoding: Literal["utf-8", "latin-1"]
+    fetched_at: str
+
+    @property
+    def edition(self) -> Edition:
+        """Which of TLC's two editions it is."""
+        return self.publication.edition
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self | None:
+        """The raw file kept in a month's folder; None where there is none, or not all of it."""
+        record = folder / _PROVENANCE
+        if not record.exists():
+            return None
+        fields = json.loads(record.read_text(encoding="utf-8"))
+        raw = cls(path=folder / fields.pop("file"), publication=Publication(**fields.pop("publication")), **fields)
+        return raw if raw.path.exists() and raw.path.stat().st_size == raw.bytes else None
+
+    @classmethod
+    def expected_in(cls, folder: Path, about: str, fix: str) -> Self:
+        """The raw file kept in a month's folder.
+
+        Raises:
+            TaxiPlatformError: There is none.
+        """
+        raw = cls.in_folder(folder)
+        if raw is None:
+            raise TaxiPlatformError("the raw file is not here", about=about, where=str(folder), fix=fix)
+        return raw
+
+    def record(self) -> None:
+        """Write the provenance beside the file: from now on this is the month's raw file."""
+        fields = asdict(self) | {"file": self.path.name}
+        del fields["path"]
+        write_text(self.path.parent / _PROVENANCE, json.dumps(fields, indent=2) + "\n")

@@ -1,0 +1,106 @@
+"""Is a file that arrived what it should be, and how many rows does it hold?
+
+One pass over the bytes: a gzip stream is read to its end, lines are counted, a Parquet footer is opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.core.source.errors import CorruptError
+from taxi_platform.core.source.files import Publication
+
+_CHUNK = 1 << 20
+_BLANK = (b"", b"\r")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What one pass over a file found out."""
+
+    rows: int
+    encoding: Literal["utf-8", "latin-1"]
+
+
+def inspect(path: Path, publication: Publication, about: str) -> Inspection:
+    """Verify a file that was fetched, and count its rows.
+
+    Args:
+        path: The file as it arrived.
+        publication: What its source announced.
+        about: What it is to people, for the error.
+
+    Raises:
+        CorruptError: It is cut, damaged, empty or a web page.
+    """
+    size = path.stat().st_size
+    expected = publication.bytes if publication.bytes is not None else size
+
+    def corrupt(what: str, cause: str) -> CorruptError:
+        return CorruptError(
+            f"{what} (expected {expected:,} bytes, got {size:,})",
+            about=about,
+            where=publication.url,
+            cause=cause,
+            fix="materialize the month again later; if it stays so, the source's copy is broken",
+        )
+
+    if size != expected:
+        raise corrupt("the file is not complete", "the transfer ended early")
+    with path.open("rb") as file:
+        head = file.read(256).lstrip().lower()
+    if not head:
+        raise corrupt("the file is empty", "the source published an empty file")
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise corrupt("a web page came instead of the file", "the source answers with a maintenance or error page")
+
+    try:
+        if publication.edition == "parquet":
+            return Inspection(rows=pq.read_metadata(path).num_rows, encoding="utf-8")
+        opened = gzip.open(path, "rb") if publication.name.endswith(".gz") else path.open("rb")
+        with cast(BinaryIO, opened) as file:
+            return _count_lines(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise corrupt("the gzip file does not read to its end", str(error)) from error
+    except pa.ArrowInvalid as error:
+        raise corrupt("the Parquet file has no readable footer", str(error).splitlines()[0]) from error
+
+
+def _count_lines(file: BinaryIO) -> Inspection:
+    lines, encoding = 0, "utf-8"
+    for block in _whole_lines(file):
+        lines += block.count(b"\n")
+        if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
+            lines -= sum(line in _BLANK for line in block.split(b"\n")[:-1])
+        if encoding == "utf-8" and not block.isascii() and not _is_utf8(block):
+            encoding = "latin-1"
+    return Inspection(rows=max(0, lines - 1), encoding=encoding)  # one of the lines is the header
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Blocks that end at a line's end; a last line without one is given one, unless it is blank."""
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        block = rest + chunk
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield block[:end]
+        rest = block[end:]
+    if rest not in _BLANK:
+        yield rest + b"\n"
+
+
+def _is_utf8(block: bytes) -> bool:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

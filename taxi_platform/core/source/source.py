@@ -1,0 +1,206 @@
+"""A source: which files may hold a month, and bringing the first that does, whole, to its place.
+
+To add a source, add the files it may hold a month in (`…_candidates`) or an origin beside `http.py` and `folder.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from taxi_platform.core.catalog.model import ReferenceContract, TripContract
+from taxi_platform.core.files import publish, sha256_of
+from taxi_platform.core.month import Month
+from taxi_platform.core.source.errors import NotPublishedError, SourceError
+from taxi_platform.core.source.files import Publication, RawFile, Wanted
+from taxi_platform.core.source.inspection import inspect
+from taxi_platform.core.urls import mask_url
+
+_TLC = "https://d37ci6vzurychx.cloudfront.net"
+_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+#: Months the course's CSV mirror has; it was frozen in July 2022.
+_MIRRORED = {"yellow": ("2019-01", "2021-07"), "green": ("2019-01", "2021-07"), "fhv": ("2019-01", "2019-12")}
+_LOCK_SECONDS = 3600.0
+
+#: Where a file may be, the preferred place first.
+Candidates = Callable[[Wanted], tuple[str, ...]]
+
+
+class Origin(Protocol):
+    """Something that holds files."""
+
+    def probe(self, url: str, about: str) -> Publication | None:
+        """What is announced at `url`; None where there is no such file."""
+        ...
+
+    def download(
+        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger
+    ) -> Publication | None:
+        """Bring the file at `url` to `part`; return `known` if that is current, None where there is no such file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The outcome of a fetch.
+
+    Attributes:
+        raw: The month's raw file.
+        changed: False if the file that was here already is still the published one.
+    """
+
+    raw: RawFile
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where months come from.
+
+    Attributes:
+        origin: What holds the files.
+        candidates: Which of its files may be the wanted one.
+        raw_dir: Where fetched files are kept, `<raw_dir>/<dataset>/<YYYY-MM>/<original file name>`.
+    """
+
+    origin: Origin
+    candidates: Candidates
+    raw_dir: Path
+
+    def probe(self, contract: TripContract, month: Month) -> Publication:
+        """Ask whether a month is published, and as what.
+
+        Raises:
+            NotPublishedError: It is not.
+            UnavailableError: The source cannot say now.
+        """
+        wanted = _month_file(contract, month)
+        for url in self.candidates(wanted):
+            if (found := self.origin.probe(url, wanted.about)) is not None:
+                return found
+        raise self._not_published(wanted)
+
+    def folder_of(self, contract: TripContract, month: Month) -> Path:
+        """Where a month's raw file is kept."""
+        return self.raw_dir / contract.dataset / str(month)
+
+    def fetch(self, contract: TripContract, month: Month, log: logging.Logger) -> Fetched:
+        """Bring a month's file here, verified, unless the published one is here already.
+
+        Args:
+            contract: The dataset.
+            month: The month.
+            log: For progress and retries.
+
+        Raises:
+            NotPublishedError: The source does not have the month.
+            UnavailableError: The source is throttling, failing or out of reach.
+            CorruptError: What arrived is cut, damaged or a web page; the file that was here before is kept.
+        """
+        return self._fetch(_month_file(contract, month), self.folder_of(contract, month), log)
+
+    def fetch_reference(self, contract: ReferenceContract, log: logging.Logger) -> Fetched:
+        """Bring a reference table's file here; the same errors as `fetch`."""
+        wanted = Wanted(contract.table, contract.table, "", (contract.file,))
+        return self._fetch(wanted, self.raw_dir / contract.table, log)
+
+    def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=_LOCK_SECONDS):
+                return self._fetch_alone(wanted, folder, log)
+        except Timeout as error:
+            raise SourceError(
+                f"another run has been fetching this for over {_LOCK_SECONDS / 3600:.0f} h",
+                about=wanted.about,
+                where=str(folder),
+                fix="end that run, then run the month again",
+            ) from error
+
+    def _fetch_alone(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
+        known = RawFile.in_folder(folder)
+        for url in self.candidates(wanted):
+            shown = mask_url(url)
+            current = known.publication if known and known.publication.url == shown else None
+            part = folder / f".{Publication(shown).name}.part"
+            found = self.origin.download(url, part, current, wanted.about, log)
+            if found is None:
+                continue
+            if known is not None and found is current:
+                log.info(f"{wanted.about}: unchanged at {shown}")
+                return Fetched(known, changed=False)
+            return Fetched(_take(part, found, wanted, known), changed=True)
+        raise self._not_published(wanted)
+
+    def _not_published(self, wanted: Wanted) -> NotPublishedError:
+        places = ", ".join(mask_url(url) for url in self.candidates(wanted))
+        if not wanted.month:
+            return NotPublishedError("the source does not have it", about=wanted.about, where=places)
+        return NotPublishedError(
+            "not published by this source",
+            about=wanted.about,
+            where=places,
+            cause="TLC publishes a month 48 to 106 days after its end, or the source never had it",
+            fix="take an earlier month, or point TAXI_SOURCE at a source that has this one",
+        )
+
+
+def _take(part: Path, found: Publication, wanted: Wanted, known: RawFile | None) -> RawFile:
+    """Verify what arrived and make it the month's raw file; what fails is removed and the old file stays."""
+    try:
+        inspection = inspect(part, found, wanted.about)
+    except SourceError:
+        part.unlink()
+        raise
+    raw = RawFile(
+        path=part.with_name(found.name),
+        publication=found,
+        sha256=sha256_of(part),
+        bytes=part.stat().st_size,
+        rows=inspection.rows,
+        encoding=inspection.encoding,
+        fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    publish(part, raw.path)
+    raw.record()
+    if known is not None and known.path != raw.path:
+        known.path.unlink(missing_ok=True)  # the other edition of the month, which this one replaces
+    return raw
+
+
+def _month_file(contract: TripContract, month: Month) -> Wanted:
+    stem = f"{contract.dataset}_tripdata_{month}"
+    names = (f"{stem}.csv.gz", f"{stem}.csv", f"{stem}.parquet")
+    return Wanted(f"{contract.dataset} {month}", contract.dataset, str(month), names)
+
+
+def web_candidates(wanted: Wanted) -> tuple[str, ...]:
+    """The CSV mirror where it has the month, then TLC's own Parquet."""
+    if not wanted.month:
+        return tuple(f"{_TLC}/misc/{name}" for name in wanted.names)
+    first, last = _MIRRORED.get(wanted.dataset, ("", ""))
+    mirror = (f"{_MIRROR}/{wanted.dataset}/{wanted.names[0]}",) if first <= wanted.month <= last else ()
+    return (*mirror, f"{_TLC}/trip-data/{wanted.names[-1]}")
+
+
+def base_candidates(base: str) -> Candidates:
+    """The files directly below a URL or folder; a reference table also below its `misc`, as on TLC's server."""
+
+    def candidates(wanted: Wanted) -> tuple[str, ...]:
+        places = (base,) if wanted.month else (base, f"{base}/misc")
+        return tuple(f"{place}/{name}" for place in places for name in wanted.names)
+
+    return candidates
+
+
+def sample_candidates(wanted: Wanted) -> tuple[str, ...]:
+    """What the sample generator calls the file."""
+    return tuple(f"sample://{name}" for name in wanted.names)
+
+

@@ -1,0 +1,124 @@
+"""The environment, read once into one frozen `Settings`. Nothing else in the project reads the environment.
+
+A new setting is a field here, a line in `.env.example` and a row in the README's table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from taxi_platform.core.errors import SettingsError
+from taxi_platform.core.urls import local_path, mask_url
+
+LARGEST_SAMPLE = 20_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where months come from and go to. Every field has a default that needs no account and no server."""
+
+    data_dir: Path = Path("data")
+    source: str = "web"
+    sample_rows: int = 20_000
+    lake_url: str = field(default="", repr=False)
+    warehouse_url: str = field(default="", repr=False)
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
+    from_environment: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", self.data_dir.expanduser().absolute())
+        if not self.lake_url:
+            object.__setattr__(self, "lake_url", str(self.data_dir / "lake"))
+        if not self.warehouse_url:
+            object.__setattr__(self, "warehouse_url", f"duckdb:///{self.data_dir / 'warehouse.duckdb'}")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment.
+
+        Args:
+            environ: Variable name to value; empty values count as not set.
+
+        Raises:
+            SettingsError: A value is malformed; names the variable, the value (password masked) and what is accepted.
+        """
+        given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
+        values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
+        return cls(**values, from_environment=frozenset(given))  # pyright: ignore[reportArgumentType]
+
+
+def _data_dir(name: str, value: str) -> Path:
+    path = Path(value).expanduser()
+    if "://" in value or (path.exists() and not path.is_dir()):
+        raise _malformed(name, value, "a folder")
+    return path
+
+
+def _source(name: str, value: str) -> str:
+    if value in ("web", "sample") or (
+        _scheme(value) in ("http", "https") and urlsplit(value).netloc
+    ) or _is_local(value):
+        return value
+    raise _malformed(name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path")
+
+
+def _sample_rows(name: str, value: str) -> int:
+    accepted = f"a whole number from 1 to {LARGEST_SAMPLE}"
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= LARGEST_SAMPLE:
+        raise _malformed(name, value, accepted)
+    return int(value)
+
+
+def _lake_url(name: str, value: str) -> str:
+    if "://" not in value:
+        return str(_data_dir(name, value))
+    if _is_local(value) or (_scheme(value) == "gs" and urlsplit(value).netloc):
+        return value
+    raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")
+
+
+def _warehouse_url(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    well_formed = {
+        "duckdb": not parts.netloc and len(parts.path) > 1,
+        "postgresql": bool(parts.netloc or parts.query),
+        "bigquery": bool(parts.netloc and parts.path.strip("/")),
+    }
+    if well_formed.get(parts.scheme):
+        return value
+    raise _malformed(name, value, "duckdb:///path, postgresql://…, or bigquery://project/dataset")
+
+
+def _alert_urls(name: str, value: str) -> tuple[str, ...]:
+    urls = tuple(value.split())
+    if all("://" in url for url in urls):
+        return urls
+    raise _malformed(name, "***", "Apprise URLs separated by blanks, each scheme://…")
+
+
+_READERS = {
+    "TAXI_DATA_DIR": ("data_dir", _data_dir),
+    "TAXI_SOURCE": ("source", _source),
+    "TAXI_SAMPLE_ROWS": ("sample_rows", _sample_rows),
+    "TAXI_LAKE_URL": ("lake_url", _lake_url),
+    "TAXI_WAREHOUSE_URL": ("warehouse_url", _warehouse_url),
+    "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
+}
+
+
+def _scheme(value: str) -> str:
+    return urlsplit(value).scheme if "://" in value else ""
+
+
+def _is_local(value: str) -> bool:
+    return local_path(value) is not None
+
+
+def _malformed(name: str, value: str, accepted: str) -> SettingsError:
+    return SettingsError(f"{name}={mask_url(value)!r} is not usable", fix=f"set {name} to {accepted}")
