@@ -41,3 +41,8 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A text as SQL takes it, where a parameter cannot stand (options of COPY and ATTACH, generated expressions)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def parquet(*paths: Path) -> str:
+    """The `FROM` clause for Parquet files: their own columns only, none that DuckDB would read from a Hive path."""
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"

@@ -106,7 +106,7 @@ def write_month(contract: TripContract, month: Month, rows: int, path: Path, pro
 def _lines(contract: TripContract, layout: Layout, month: Month, rows: int, spill_to: Path) -> Iterator[memoryview]:
     with engine.connect(spill_to) as con:
         # A uniform number in [0, 1) that depends on the row and on what it is for, and on nothing else.
-        con.execute("CREATE MACRO u(row, purpose) AS (hash(row, purpose) >> 11)::DOUBLE / 9007199254740992")
+        con.execute("CREATE MACRO u(row, purpose) AS (hash(hash(row, purpose)) >> 11)::DOUBLE / 9007199254740992")
         for batch in con.sql(_select(contract, layout, month, rows)).to_arrow_reader(_BATCH_ROWS):
             yield _text_of(batch.column(0))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,10 +112,16 @@ class Source:
         return self._fetch(wanted, self.raw_dir / contract.table, log)
 
     def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / ".lock", timeout=_LOCK_SECONDS):
+            with FileLock(lock, timeout=_LOCK_SECONDS):
+                folder.mkdir(parents=True, exist_ok=True)
                 return self._fetch_alone(wanted, folder, log)
+        except NotPublishedError:
+            with suppress(OSError):  # not empty: an earlier file is kept
+                folder.rmdir()
+            raise
         except Timeout as error:
             raise SourceError(
                 f"another run has been fetching this for over {_LOCK_SECONDS / 3600:.0f} h",

@@ -1,0 +1,49 @@
+"""A folder as a lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.errors import LakeError
+from taxi_platform.core.files import copy_hashed, publish, work_folder
+from taxi_platform.core.lake import object_key
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+
+
+@dataclass(frozen=True)
+class FolderLake:
+    """Objects are files; they appear by a rename, so readers see the old month or the new one."""
+
+    root: Path
+
+    def put(self, contract: TripContract, month: Month, file: ParquetFile) -> str:
+        """See `Lake.put`."""
+        target = self.root / object_key(contract, month)
+        with work_folder(target.parent, target.name) as work:
+            copy = work / target.name
+            if copy_hashed(file.path, copy) != file.sha256:
+                raise LakeError(
+                    "the copy is not equal to the cleaned file",
+                    about=f"{contract.dataset} {month}",
+                    where=str(target),
+                    cause="the cleaned file was replaced while it was copied, or the disk is failing",
+                    fix="run the month again",
+                )
+            publish(copy, target)
+        return str(target)
+
+    def get(self, contract: TripContract, month: Month) -> ParquetFile:
+        """See `Lake.get`."""
+        path = self.root / object_key(contract, month)
+        if not path.exists():
+            raise LakeError(
+                "the lake does not hold this month",
+                about=f"{contract.dataset} {month}",
+                where=str(path),
+                fix="dagster job execute -m taxi_platform.definitions "
+                f"""-j {contract.dataset}_to_lake_job --tags '{{"dagster/partition": "{month}"}}'""",
+            )
+        return ParquetFile(path)

@@ -1,0 +1,71 @@
+"""The warehouse: one table per dataset, replaced month by month. A new kind of warehouse is a module here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from taxi_platform.core.catalog.model import ReferenceContract, TableContract, TripContract
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.measures import Measures
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.urls import mask_url
+
+
+class Warehouse(Protocol):
+    """Keeps tables whose months are replaced whole: readers see a month's old rows or its new ones, never a mix."""
+
+    def table_name(self, contract: TableContract) -> str:
+        """How people name the table in SQL."""
+        ...
+
+    def replace_month(self, contract: TripContract, month: Month, file: ParquetFile) -> int:
+        """Make a file's rows the month's only rows, and bring the table up to its contract.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            WarehouseError: The store is locked, or holds a table that does not fit; nothing has changed.
+        """
+        ...
+
+    def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
+        """The rows of some months, in the columns of `TripContract.table_columns`."""
+        ...
+
+    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+        """Measure a month where it lies; zero rows if the store does not hold it."""
+        ...
+
+    def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
+        """Make `rows` a reference table's only rows."""
+        ...
+
+    def read_reference(self, contract: ReferenceContract) -> pa.Table:
+        """The rows of a reference table."""
+        ...
+
+
+def open_warehouse(url: str) -> Warehouse:
+    """The warehouse that `TAXI_WAREHOUSE_URL` names.
+
+    Raises:
+        WarehouseError: No warehouse of this kind is built in.
+    """
+    from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+
+    parts = urlsplit(url)
+    if parts.scheme != "duckdb":
+        raise WarehouseError(
+            f"no {parts.scheme} warehouse is built in yet",
+            where=mask_url(url),
+            fix="set TAXI_WAREHOUSE_URL to duckdb:///path",
+        )
+    # As in SQLAlchemy: three slashes before a relative path, four before an absolute one.
+    return DuckDBWarehouse(Path(parts.path[1:]).expanduser().absolute())

@@ -1,0 +1,182 @@
+"""A DuckDB file as a warehouse.
+
+DuckDB lets one process at a time into a file. Runs that come at once wait for each other: the file is opened for no
+longer than one transaction takes, and whoever finds it taken tries again for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import tenacity
+
+from taxi_platform.core import engine
+from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
+from taxi_platform.core.engine import identifier, literal
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.measures import Measures, read_measures, select_measures
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+
+_SCHEMA = "taxi"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DuckDBWarehouse:
+    """Tables in the schema `taxi` of one DuckDB file.
+
+    Attributes:
+        path: The file; made when the first month comes.
+        patience: Seconds to wait for another process to let go of the file.
+    """
+
+    path: Path
+    patience: float = 600.0
+
+    def table_name(self, contract: TableContract) -> str:
+        """See `Warehouse.table_name`."""
+        return f"{_SCHEMA}.{contract.table}"
+
+    def replace_month(self, contract: TripContract, month: Month, file: ParquetFile) -> int:
+        """See `Warehouse.replace_month`."""
+        with self._transaction() as con:
+            table = self._prepare(con, contract, contract.table_columns)
+            con.execute(f"DELETE FROM {table} WHERE {SOURCE_MONTH} = ?", [month.first_day])
+            ((written,), *_) = con.execute(
+                f"INSERT INTO {table} BY NAME SELECT ?::DATE AS {SOURCE_MONTH}, * FROM {engine.parquet(file.path)}",
+                [month.first_day],
+            ).fetchall()
+        return int(written)
+
+    def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
+        """See `Warehouse.read_months`."""
+        with self._reading(contract) as con:
+            return con.sql(
+                f"SELECT {_names(contract.table_columns)} FROM {self.table_name(contract)} "
+                f"WHERE list_contains(?::DATE[], {SOURCE_MONTH})",
+                params=[[month.first_day for month in months]],
+            ).to_arrow_table()
+
+    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+        """See `Warehouse.measure_month`."""
+        columns = contract.stored_columns
+        with self._reading(contract) as con:
+            query = f"SELECT {select_measures(columns)} FROM {self.table_name(contract)} WHERE {SOURCE_MONTH} = ?"
+            (row, *_) = con.execute(query, [month.first_day]).fetchall()
+        return read_measures(columns, row)
+
+    def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
+        """See `Warehouse.replace_reference`."""
+        with self._transaction() as con:
+            table = self._prepare(con, contract, contract.columns)
+            con.execute(f"DELETE FROM {table}")
+            con.register("new_rows", rows)
+            con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
+            con.unregister("new_rows")
+        return rows.num_rows
+
+    def read_reference(self, contract: ReferenceContract) -> pa.Table:
+        """See `Warehouse.read_reference`."""
+        with self._reading(contract) as con:
+            query = f"SELECT {_names(contract.columns)} FROM {self.table_name(contract)} ORDER BY 1"
+            return con.sql(query).to_arrow_table()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connect(read_only=False) as con:
+            con.begin()
+            yield con
+            con.commit()  # an exception before this closes the connection, which forgets the transaction
+
+    @contextmanager
+    def _reading(self, contract: TableContract) -> Iterator[duckdb.DuckDBPyConnection]:
+        if not self.path.exists():
+            raise self._absent(contract)
+        with self._connect(read_only=True) as con:
+            try:
+                yield con
+            except duckdb.CatalogException as error:
+                raise self._absent(contract) from error
+
+    def _absent(self, contract: TableContract) -> WarehouseError:
+        return WarehouseError(
+            f"the warehouse has no table {self.table_name(contract)}",
+            where=str(self.path),
+            cause="nothing was loaded into it yet",
+            fix="materialize a month of its asset",
+        )
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_lock_error),
+            stop=tenacity.stop_after_delay(self.patience),
+            wait=tenacity.wait_random(0.05, 0.4),
+            before_sleep=self._say_waiting,
+            reraise=True,
+        )
+        config = engine.settings(self.path.with_name(f"{self.path.name}.spill"))
+        try:
+            return attempts(duckdb.connect, str(self.path), read_only=read_only, config=config)
+        except duckdb.IOException as error:
+            if not _is_lock_error(error):
+                raise WarehouseError(
+                    "the warehouse file cannot be opened",
+                    where=str(self.path),
+                    cause=str(error).splitlines()[0],
+                    fix="point TAXI_WAREHOUSE_URL at a DuckDB file in a folder you can write to",
+                ) from error
+            raise WarehouseError(
+                f"another process has held the warehouse for over {self.patience:.0f} s",
+                where=str(self.path),
+                cause=str(error).splitlines()[0],
+                fix="close the program that has the file open (a DuckDB shell, a notebook), then run again",
+            ) from error
+
+    def _say_waiting(self, state: tenacity.RetryCallState) -> None:
+        if state.attempt_number in (20, 200):
+            _log.warning("%s is in use by another process: waiting (%.0f s)", self.path, state.seconds_since_start or 0)
+
+    def _prepare(self, con: duckdb.DuckDBPyConnection, contract: TableContract, columns: tuple[Column, ...]) -> str:
+        """Make the table, or give it what its contract has gained; names it as SQL takes it."""
+        table = f"{_SCHEMA}.{identifier(contract.table)}"
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+        definitions = ", ".join(f"{it.name} {it.type.duckdb}" for it in columns)
+        con.execute(f"CREATE TABLE IF NOT EXISTS {table} ({definitions})")
+        found = con.execute(
+            "SELECT column_name, data_type, comment FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+            [_SCHEMA, contract.table],
+        ).fetchall()
+        there = {name: (kind, comment) for name, kind, comment in found}
+        for column in columns:
+            kind, comment = there.get(column.name, (None, None))
+            if kind is None:
+                con.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {column.type.duckdb}")
+            elif kind != column.type.duckdb:
+                raise WarehouseError(
+                    f"column {column.name} is {kind} in the table and {column.type.duckdb} in the contract",
+                    where=f"{self.table_name(contract)} in {self.path}",
+                    fix="drop or rename the table, then load its months again",
+                )
+            if comment != column.full_description:
+                con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {literal(column.full_description)}")
+        con.execute(f"COMMENT ON TABLE {table} IS {literal(contract.description)}")
+        return table
+
+
+def _names(columns: tuple[Column, ...]) -> str:
+    return ", ".join(column.name for column in columns)
+
+
+def _is_lock_error(error: BaseException) -> bool:
+    return isinstance(error, duckdb.TransactionException) or (
+        isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+    )
