@@ -26,6 +26,14 @@ class Catalog:
     trips: dict[str, TripContract]
     zones: ReferenceContract
 
+    def of_table(self, table: str) -> TripContract:
+        """The trip contract whose table has that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {contract.table: contract for contract in self.trips.values()}[table]
+
 
 def load_catalog(*more: Path) -> Catalog:
     """Read the project's contracts, and any further contract files.

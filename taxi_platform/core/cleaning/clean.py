@@ -60,6 +60,12 @@ class CleanedMonth:
     unknown_columns: tuple[str, ...]
     seconds: float
 
+    @property
+    def summary(self) -> str:
+        """The outcome in one line."""
+        reasons = ", ".join(f"{it.rule.name} {it.rejected:,}" for it in self.counts if it.rejected) or "nothing"
+        return f"{self.cleaned.rows:,} rows cleaned, {self.quarantine.rows:,} quarantined ({reasons})"
+
 
 def clean(contract: TripContract, month: Month, raw: RawFile, actions: dict[str, RuleAction], work: Path) -> CleanedMonth:
     """Clean a month into two Parquet files.

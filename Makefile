@@ -1,0 +1,65 @@
+# Everything runs in .venv, which the first target that needs it makes from uv.lock, and again when the lock changes.
+# All it takes is python3 (3.11 or newer), bash and make.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DATASET ?= yellow
+MONTH ?= 2021-01
+TAXI_DATA_DIR ?= $(CURDIR)/data
+DAGSTER_HOME ?= $(abspath $(TAXI_DATA_DIR))/dagster
+export TAXI_DATA_DIR DAGSTER_HOME
+# SOURCE=… on the command line, else TAXI_SOURCE, else generated months: nothing to download.
+run: export TAXI_SOURCE := $(or $(SOURCE),$(TAXI_SOURCE),sample)
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+# Dagster calls the command of the README superseded at every use.
+export PYTHONWARNINGS := ignore:Function `job_execute_command` is superseded
+
+BIN := .venv/bin
+READY := .venv/.ready
+INSTANCE := $(DAGSTER_HOME)/dagster.yaml
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(READY) ## Make .venv from uv.lock (the other targets do this by themselves)
+
+$(READY): uv.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taxi_platform needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
+	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; }
+	@$(BIN)/uv sync --locked --compile-bytecode --quiet
+	@touch $@
+
+$(INSTANCE): dagster.yaml
+	@mkdir -p '$(@D)' && cp $< '$@'
+
+.PHONY: run
+run: $(READY) ## Bring one month from the source to the warehouse: make run DATASET=yellow MONTH=2021-01 SOURCE=sample
+	@$(BIN)/python -m taxi_platform.preflight '$(DATASET)' '$(MONTH)'
+	@$(MAKE) -s '$(INSTANCE)'
+	@$(BIN)/dagster job execute -m taxi_platform.definitions -j '$(DATASET)_trips_job' \
+		--tags '{"dagster/partition": "$(MONTH)"}' $(if $(CONFIG),-c '$(CONFIG)')
+
+.PHONY: dev
+dev: $(READY) $(INSTANCE) ## Start the UI and the daemon on http://localhost:3000
+	@$(BIN)/dagster dev -w workspace.yaml
+
+.PHONY: test
+test: $(READY) ## Run every test
+	@$(BIN)/pytest
+
+.PHONY: check
+check: $(READY) ## Lint, format, types, lock and definitions
+	@$(BIN)/uv lock --check --quiet
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/dagster definitions validate -w workspace.yaml --log-level error
+
+.PHONY: fix
+fix: $(READY) ## Format, and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .

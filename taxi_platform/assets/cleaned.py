@@ -1,0 +1,82 @@
+"""2. `cleaned/<d>_trips` and `quarantine/<d>_trips`: every row of the raw file in exactly one of the two.
+
+Before: `raw.py`. Next: `lake.py`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from taxi_platform.assets.metadata import rows_metadata, rules_metadata, table_metadata
+from taxi_platform.core.catalog.model import RuleAction, TripContract
+from taxi_platform.core.cleaning import clean
+from taxi_platform.core.source import RawFile
+from taxi_platform.failures import reported
+from taxi_platform.months import month_of, partitions_of
+from taxi_platform.resources import WorkspaceResource
+
+
+def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
+    """The step that makes a dataset's cleaned and quarantined months.
+
+    A run may set the action of any rule: `ops: {clean_<d>_trips: {config: {rules: {<rule>: reject | warn | "off"}}}}`.
+    """
+    common: dict[str, Any] = {
+        "group_name": contract.dataset,
+        "owners": [contract.owner],
+        "io_manager_key": "parquet_io_manager",
+        "metadata": table_metadata(contract, contract.stored_columns),
+    }
+
+    @dg.multi_asset(
+        name=f"clean_{contract.table}",
+        ins={"raw": dg.AssetIn(key=["raw", contract.table])},
+        outs={
+            "cleaned": dg.AssetOut(
+                key=["cleaned", contract.table],
+                description=f"{contract.title}: the rows to be trusted, as Parquet with one schema for all years.",
+                kinds={"duckdb", "parquet"},
+                **common,
+            ),
+            "quarantine": dg.AssetOut(
+                key=["quarantine", contract.table],
+                description=f"{contract.title}: every row that was turned away, as published, and the rules it broke.",
+                kinds={"duckdb", "parquet"},
+                **common,
+            ),
+        },
+        partitions_def=partitions_of(contract),
+    )
+    def clean_trips(
+        context: dg.AssetExecutionContext,
+        config: _config_of(contract),  # pyright: ignore[reportInvalidTypeForm]
+        workspace: WorkspaceResource,
+        raw: RawFile,
+    ) -> Iterator[dg.Output]:
+        with reported(contract.dataset):
+            month = month_of(context, contract)
+            actions = contract.actions({name: action.value for name, action in config.rules})
+            with workspace.folder_for(contract.dataset, str(month)) as work:
+                result = clean(contract, month, raw, actions, work)
+                about = rules_metadata(result)
+                context.log.info(f"{contract.dataset} {month}: {result.summary}")
+                for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned)):
+                    yield dg.Output(file, name, metadata=rows_metadata(file, result.seconds) | about)
+
+    return clean_trips
+
+
+def _config_of(contract: TripContract) -> type[dg.Config]:
+    """The step's run config: one field per rule, so that the launchpad lists them and a wrong name is refused."""
+    rules = create_model(
+        f"{contract.dataset.capitalize()}Rules",
+        __base__=dg.Config,
+        **{rule.name: (RuleAction, Field(default=rule.action, description=rule.description)) for rule in contract.rules},  # pyright: ignore[reportArgumentType, reportCallIssue]
+    )
+    return create_model(
+        f"Clean{contract.dataset.capitalize()}Trips",
+        __base__=dg.Config,
+        rules=(rules, Field(default=rules(), description="What happens to the rows that break a rule, in this run.")),
+    )

@@ -1,0 +1,130 @@
+"""What the UI shows of an asset and of each materialization: schemas, tables, small plots, previews."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from html import escape
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from taxi_platform.core.catalog.model import Column, TableContract
+from taxi_platform.core.cleaning import CleanedMonth, RuleCount
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.source import RawFile
+
+_PREVIEW_ROWS = 10
+_COLOURS = {"rejected": "#c0392b", "kept": "#e6a23c"}
+
+
+def table_metadata(contract: TableContract, columns: Iterable[Column]) -> dict[str, Any]:
+    """Definition metadata of an asset that holds rows: its column schema and where its contract is documented."""
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    name=column.name,
+                    type=column.type.value,
+                    description=column.full_description,
+                    constraints=dg.TableColumnConstraints(nullable=not column.required),
+                )
+                for column in columns
+            ]
+        ),
+        "documentation": dg.MetadataValue.url(contract.documentation),
+    }
+
+
+def raw_metadata(raw: RawFile, *, changed: bool, seconds: float) -> dict[str, Any]:
+    """Materialization metadata of a raw file: what was published, and what arrived."""
+    return {
+        "dagster/partition_row_count": raw.rows,
+        "source URL": raw.publication.url,
+        "edition": raw.edition,
+        "ETag": raw.publication.etag or "none",
+        "last modified": raw.publication.last_modified or "unknown",
+        "SHA-256": raw.sha256,
+        "bytes": raw.bytes,
+        "fetched at": raw.fetched_at,
+        "fetched anew": changed,
+        "seconds": round(seconds, 3),
+    }
+
+
+def rows_metadata(file: ParquetFile, seconds: float) -> dict[str, Any]:
+    """Materialization metadata of a Parquet file: how much, how fast, and a look at its first rows."""
+    return {
+        "dagster/partition_row_count": file.rows,
+        "bytes": file.bytes,
+        "rows in": file.lineage.rows_in,
+        "seconds": round(seconds, 3),
+        "rows per second": round(file.lineage.rows_in / max(seconds, 1e-3)),
+        "contract version": file.lineage.contract_version,
+        "preview": preview(file),
+    }
+
+
+def rules_metadata(month: CleanedMonth) -> dict[str, Any]:
+    """How often each rule fired, as a table and as a plot."""
+    fired = [count for count in month.counts if count.rejected or count.kept]
+    return {
+        "rules": dg.MetadataValue.md(_rules_table(month.counts, month.cleaned.lineage.rows_in)),
+        "rows by rule": dg.MetadataValue.md(_rules_plot(fired) if fired else "No rule fired."),
+        "columns the contract does not know": ", ".join(month.unknown_columns) or "none",
+    }
+
+
+def preview(file: ParquetFile) -> dg.TableMetadataValue:
+    """The first ten rows of a file."""
+    batches = pq.ParquetFile(file.path).iter_batches(batch_size=_PREVIEW_ROWS)
+    rows = next(batches, None)
+    records = [{name: _shown(value) for name, value in row.items()} for row in (rows.to_pylist() if rows else [])]
+    schema = dg.TableSchema([dg.TableColumn(name) for name in pq.read_schema(file.path).names])
+    return dg.TableMetadataValue([dg.TableRecord(record) for record in records], schema)
+
+
+def _shown(value: object) -> str | int | float | bool:
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(it) for it in value)
+    return str(value) if isinstance(value, date | datetime) else repr(value)
+
+
+def _rules_table(counts: Sequence[RuleCount], rows_in: int) -> str:
+    lines = ["| rule | action | rejected | kept | share of rows | what it means |", "|---|---|--:|--:|--:|---|"]
+    for it in counts:
+        share = (it.rejected + it.kept) / rows_in if rows_in else 0.0
+        lines.append(
+            f"| `{it.rule.name}` | {it.action} | {it.rejected:,} | {it.kept:,} | {share:.3%} | {it.rule.description} |"
+        )
+    return "\n".join(lines)
+
+
+def _rules_plot(counts: Sequence[RuleCount]) -> str:
+    """Horizontal bars as an SVG image inside Markdown: no plotting library, and sharp at any size."""
+    height, left, width = 22, 190, 420
+    longest = max(it.rejected + it.kept for it in counts)
+    bars: list[str] = []
+    for position, it in enumerate(counts):
+        top, start = position * height, float(left)
+        middle = top + height * 0.68
+        bars.append(f'<text x="{left - 8}" y="{middle}" text-anchor="end">{escape(it.rule.name)}</text>')
+        for part, colour in _COLOURS.items():
+            length = width * getattr(it, part) / longest
+            bars.append(f'<rect x="{start}" y="{top + 4}" width="{length:.1f}" height="{height - 8}" fill="{colour}"/>')
+            start += length
+        bars.append(f'<text x="{start + 6:.1f}" y="{middle}">{it.rejected + it.kept:,}</text>')
+    legend = len(counts) * height
+    for position, (part, colour) in enumerate(_COLOURS.items()):
+        x = left + 90 * position
+        bars.append(f'<rect x="{x}" y="{legend + 6}" width="10" height="10" fill="{colour}"/>')
+        bars.append(f'<text x="{x + 15}" y="{legend + 15}">{part}</text>')
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{legend + 24}" '
+        f'font-family="sans-serif" font-size="12" fill="#666">{"".join(bars)}</svg>'
+    )
+    return f"![rows by rule](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

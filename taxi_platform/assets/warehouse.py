@@ -1,0 +1,42 @@
+"""4. `warehouse/<d>_trips`: the month's rows in one table, told from other months' by `source_month`.
+
+Before: `lake.py`. The checks on it are in `checks.py`.
+"""
+
+import dagster as dg
+
+from taxi_platform.assets.metadata import preview, table_metadata
+from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.months import partitions_of
+from taxi_platform.resources import WarehouseResource
+
+
+def build_warehouse_asset(contract: TripContract) -> dg.AssetsDefinition:
+    """The asset that keeps a dataset's months in the warehouse."""
+
+    @dg.asset(
+        key=["warehouse", contract.table],
+        ins={"lake": dg.AssetIn(key=["lake", contract.table])},
+        description=f"{contract.title}: every month in one table. {contract.description}",
+        partitions_def=partitions_of(contract),
+        group_name=contract.dataset,
+        owners=[contract.owner],
+        kinds={"table"},
+        metadata=table_metadata(contract, contract.table_columns),
+        io_manager_key="warehouse_io_manager",
+    )
+    def warehouse_trips(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, lake: ParquetFile
+    ) -> ParquetFile:
+        context.add_output_metadata(
+            {
+                "dagster/table_name": warehouse.open().table_name(contract),
+                "source URL": lake.lineage.source_url,
+                "edition": lake.lineage.edition,
+                "preview": preview(lake),
+            }
+        )
+        return lake
+
+    return warehouse_trips

@@ -1,0 +1,44 @@
+"""The table of contents: everything Dagster knows of the platform is put together here."""
+
+import dagster as dg
+
+from taxi_platform.assets.cleaned import build_cleaned_assets
+from taxi_platform.assets.lake import build_lake_asset
+from taxi_platform.assets.raw import build_raw_asset
+from taxi_platform.assets.reference import build_zones_asset
+from taxi_platform.assets.warehouse import build_warehouse_asset
+from taxi_platform.automation.jobs import build_jobs
+from taxi_platform.checks import build_checks
+from taxi_platform.core.catalog import Catalog, load_catalog
+from taxi_platform.io_managers import build_io_managers
+from taxi_platform.resources import build_resources
+from taxi_platform.settings import Settings
+
+
+def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.Definitions:
+    """Everything, for some settings.
+
+    Args:
+        settings: Where months come from and go to.
+        catalog: The contracts; the project's own by default.
+    """
+    catalog = catalog or load_catalog()
+    trips = catalog.trips.values()
+    return dg.Definitions(
+        assets=[
+            *(build_raw_asset(contract, catalog) for contract in trips),
+            *(build_cleaned_assets(contract) for contract in trips),
+            *(build_lake_asset(contract) for contract in trips),
+            *(build_warehouse_asset(contract) for contract in trips),
+            build_zones_asset(catalog),
+        ],
+        asset_checks=[check for contract in trips for check in build_checks(contract)],
+        jobs=build_jobs(catalog),
+        resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
+        executor=dg.in_process_executor,
+        # Terminals show what people need; every event is in the UI.
+        loggers={"console": dg.colored_console_logger.configured({"log_level": "INFO"})},
+    )
+
+
+defs = build_definitions(Settings.from_env())

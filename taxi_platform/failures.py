@@ -1,0 +1,33 @@
+"""How an error of the core becomes a failure Dagster shows: the message in front, and no retry where none can help."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from taxi_platform.core.errors import TaxiPlatformError
+
+
+@contextmanager
+def reported(about: str) -> Iterator[None]:
+    """Turn what goes wrong in the block into a `dg.Failure` whose description says what, why and what to do.
+
+    Args:
+        about: The dataset and month, or table, the block works on.
+
+    Raises:
+        dg.Failure: For every `TaxiPlatformError` and `OSError`. Dagster retries it only if trying again may help.
+    """
+    try:
+        yield
+    except TaxiPlatformError as error:
+        raise dg.Failure(description=str(error), allow_retries=error.may_pass_later) from error
+    except OSError as error:
+        told = TaxiPlatformError(
+            f"{error.strerror or type(error).__name__}",
+            about=about,
+            where=str(error.filename or "an unnamed file"),
+            cause="the folder is read-only, full, or belongs to somebody else",
+            fix="point TAXI_DATA_DIR (and TAXI_LAKE_URL, TAXI_WAREHOUSE_URL) at a folder you can write to",
+        )
+        raise dg.Failure(description=str(told), allow_retries=False) from error

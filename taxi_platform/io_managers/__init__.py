@@ -1,0 +1,35 @@
+"""How a value of a layer is stored and loaded. Thin: what storing means is `core`'s business."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.io_managers.files import ParquetIOManager, RawIOManager
+from taxi_platform.io_managers.lake import LakeIOManager
+from taxi_platform.io_managers.warehouse import ReferenceIOManager, WarehouseIOManager
+
+
+def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManager | dg.IOManagerDefinition]:
+    """The IO managers by the keys that assets name them by."""
+    spill_to = data_dir / ".spill"
+
+    @dg.io_manager(required_resource_keys={"lake"})
+    def lake_io_manager(init: dg.InitResourceContext) -> LakeIOManager:
+        return LakeIOManager(init.resources.lake.open(), catalog, spill_to)
+
+    @dg.io_manager(required_resource_keys={"warehouse"})
+    def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
+        return WarehouseIOManager(init.resources.warehouse.open(), catalog, spill_to)
+
+    @dg.io_manager(required_resource_keys={"warehouse"})
+    def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:
+        return ReferenceIOManager(init.resources.warehouse.open(), catalog, spill_to)
+
+    return {
+        "raw_io_manager": RawIOManager(data_dir / "raw", catalog),
+        "parquet_io_manager": ParquetIOManager(data_dir, catalog),
+        "lake_io_manager": lake_io_manager,
+        "warehouse_io_manager": warehouse_io_manager,
+        "reference_io_manager": reference_io_manager,
+    }

@@ -1,0 +1,73 @@
+"""Layers kept as files below the data folder: `raw` (as published), `cleaned` and `quarantine` (Parquet)."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.files import publish
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.source import RawFile
+from taxi_platform.failures import reported
+from taxi_platform.io_managers.loading import load_files, months_of
+
+
+class RawIOManager(dg.IOManager):
+    """`<data dir>/raw/<dataset>/<YYYY-MM>/<original file name>`, with its provenance beside it.
+
+    The fetch has put the file there already, verified: what is stored here is that it did.
+    """
+
+    def __init__(self, raw_dir: Path, catalog: Catalog) -> None:
+        self._raw_dir, self._catalog = raw_dir, catalog
+
+    def handle_output(self, context: dg.OutputContext, obj: RawFile) -> None:
+        """Distrust the record: is the file where it will be looked for?"""
+        self._find(context.asset_key, Month.parse(context.asset_partition_key))
+        context.add_output_metadata({"path": dg.MetadataValue.path(obj.path)})
+
+    def load_input(self, context: dg.InputContext) -> RawFile:
+        """The month's raw file."""
+        return self._find(context.asset_key, Month.parse(context.asset_partition_key))
+
+    def _find(self, key: dg.AssetKey, month: Month) -> RawFile:
+        dataset = self._catalog.of_table(key.path[-1]).dataset
+        with reported(f"{dataset} {month}"):
+            return RawFile.expected_in(
+                self._raw_dir / dataset / str(month), f"{dataset} {month}", "materialize the month's raw asset"
+            )
+
+
+class ParquetIOManager(dg.IOManager):
+    """`<data dir>/<layer>/<dataset>/<YYYY-MM>.parquet`; a month is replaced by a rename."""
+
+    def __init__(self, data_dir: Path, catalog: Catalog) -> None:
+        self._data_dir, self._catalog = data_dir, catalog
+
+    def handle_output(self, context: dg.OutputContext, obj: ParquetFile) -> None:
+        """Move a finished file to its place."""
+        path = self._path(context.asset_key, Month.parse(context.asset_partition_key))
+        with reported("/".join(context.asset_key.path)):
+            publish(obj.path, path)
+        context.add_output_metadata({"path": dg.MetadataValue.path(path), "dagster/uri": path.as_uri()})
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """One month as a `ParquetFile`, or any months as rows."""
+        with reported("/".join(context.asset_key.path)):
+            files = {month: self._existing(context.asset_key, month) for month in months_of(context)}
+            return load_files(files, context, self._data_dir / ".spill")
+
+    def _existing(self, key: dg.AssetKey, month: Month) -> ParquetFile:
+        path = self._path(key, month)
+        if not path.exists():
+            raise TaxiPlatformError(
+                "the file is not here", about=f"{'/'.join(key.path)} {month}", where=str(path), fix="materialize it"
+            )
+        return ParquetFile(path)
+
+    def _path(self, key: dg.AssetKey, month: Month) -> Path:
+        layer, table = key.path
+        return self._data_dir / layer / self._catalog.of_table(table).dataset / f"{month}.parquet"

@@ -1,0 +1,45 @@
+"""The `lake` layer: one object per month."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.lake import Lake
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.failures import reported
+from taxi_platform.io_managers.loading import load_files, months_of
+
+
+class LakeIOManager(dg.IOManager):
+    """Stores a month's Parquet in the lake, and loads it from there."""
+
+    def __init__(self, lake: Lake, catalog: Catalog, spill_to: Path) -> None:
+        self._lake, self._catalog, self._spill_to = lake, catalog, spill_to
+
+    def handle_output(self, context: dg.OutputContext, obj: ParquetFile) -> None:
+        """Replace the month's object."""
+        contract = self._catalog.of_table(context.asset_key.path[-1])
+        month = Month.parse(context.asset_partition_key)
+        started = time.monotonic()
+        with reported(f"{contract.dataset} {month}"):
+            uri = self._lake.put(contract, month, obj)
+        context.log.info(f"{contract.dataset} {month}: stored as {uri}")
+        context.add_output_metadata(
+            {
+                "dagster/uri": uri,
+                "bytes": obj.bytes,
+                "sha256": obj.sha256,
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """One month as a `ParquetFile`, or any months as rows."""
+        contract = self._catalog.of_table(context.asset_key.path[-1])
+        with reported("/".join(context.asset_key.path)):
+            files = {month: self._lake.get(contract, month) for month in months_of(context)}
+            return load_files(files, context, self._spill_to)
