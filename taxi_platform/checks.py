@@ -91,7 +91,7 @@ def _table_matches_lake(contract: TripContract) -> dg.AssetChecksDefinition:
 def _say_how_it_went(
     context: dg.AssetCheckExecutionContext, contract: TripContract, file: ParquetFile, table: str, rows: int
 ) -> None:
-    """The last word of a run, for whoever reads its log: this check is the last step of every job that fills a table."""
+    """The last word of a run, for whoever reads its log: every job that fills a table ends with this check."""
     lineage = file.lineage
     record = context.instance.get_run_record_by_id(context.run.run_id)
     took = f", {time.time() - record.start_time:.1f} s" if record and record.start_time else ""

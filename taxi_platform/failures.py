@@ -1,6 +1,6 @@
 """How an error of the core becomes a failure Dagster shows: the message in front, and no retry where none can help."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -9,7 +9,7 @@ from taxi_platform.core.errors import TaxiPlatformError
 
 
 @contextmanager
-def reported(about: str) -> Iterator[None]:
+def reported(about: str) -> Generator[None, None, None]:
     """Turn what goes wrong in the block into a `dg.Failure` whose description says what, why and what to do.
 
     Args:
@@ -18,10 +18,11 @@ def reported(about: str) -> Iterator[None]:
     Raises:
         dg.Failure: For every `TaxiPlatformError` and `OSError`. Dagster retries it only if trying again may help.
     """
+    # The message says it all: the core's own stack below it would only bury it.
     try:
         yield
     except TaxiPlatformError as error:
-        raise dg.Failure(description=str(error), allow_retries=error.may_pass_later) from error
+        raise dg.Failure(description=str(error), allow_retries=error.may_pass_later) from None
     except OSError as error:
         told = TaxiPlatformError(
             f"{error.strerror or type(error).__name__}",
@@ -30,4 +31,4 @@ def reported(about: str) -> Iterator[None]:
             cause="the folder is read-only, full, or belongs to somebody else",
             fix="point TAXI_DATA_DIR (and TAXI_LAKE_URL, TAXI_WAREHOUSE_URL) at a folder you can write to",
         )
-        raise dg.Failure(description=str(told), allow_retries=False) from error
+        raise dg.Failure(description=str(told), allow_retries=False) from None

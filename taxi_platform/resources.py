@@ -1,4 +1,4 @@
-"""What assets and IO managers share: the workspace, the source, the lake and the warehouse, each a thin shell over `core`.
+"""What assets and IO managers share: the workspace, the source, the lake and the warehouse, thin shells over `core`.
 
 A field that was set in the environment is shown in the UI by its variable's name, never by its value.
 """

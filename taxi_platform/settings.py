@@ -61,9 +61,11 @@ def _data_dir(name: str, value: str) -> Path:
 
 
 def _source(name: str, value: str) -> str:
-    if value in ("web", "sample") or (
-        _scheme(value) in ("http", "https") and urlsplit(value).netloc
-    ) or _is_local(value):
+    if (
+        value in ("web", "sample")
+        or (_scheme(value) in ("http", "https") and urlsplit(value).netloc)
+        or _is_local(value)
+    ):
         return value
     raise _malformed(name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path")
 

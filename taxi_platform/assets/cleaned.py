@@ -4,6 +4,7 @@ Before: `raw.py`. Next: `lake.py`.
 """
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import dagster as dg
@@ -68,13 +69,21 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
     return clean_trips
 
 
+class _Action(Enum):
+    """A rule's action; Dagster shows and reads an enum by its members' names."""
+
+    reject = RuleAction.REJECT
+    warn = RuleAction.WARN
+    off = RuleAction.OFF
+
+
 def _config_of(contract: TripContract) -> type[dg.Config]:
     """The step's run config: one field per rule, so that the launchpad lists them and a wrong name is refused."""
-    rules = create_model(
-        f"{contract.dataset.capitalize()}Rules",
-        __base__=dg.Config,
-        **{rule.name: (RuleAction, Field(default=rule.action, description=rule.description)) for rule in contract.rules},  # pyright: ignore[reportArgumentType, reportCallIssue]
-    )
+    fields: dict[str, Any] = {
+        rule.name: (_Action, Field(default=_Action(rule.action), description=rule.description))
+        for rule in contract.rules
+    }
+    rules = create_model(f"{contract.dataset.capitalize()}Rules", __base__=dg.Config, **fields)
     return create_model(
         f"Clean{contract.dataset.capitalize()}Trips",
         __base__=dg.Config,

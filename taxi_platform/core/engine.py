@@ -13,7 +13,7 @@ MEMORY_LIMIT = "600MB"
 MAX_THREADS = 4
 
 
-def settings(spill_to: Path) -> dict[str, str | int | bool]:
+def settings(spill_to: Path) -> dict[str, str | bool | int | float | list[str]]:
     """The configuration every connection gets.
 
     Args:

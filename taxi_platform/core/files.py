@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def work_folder(parent: Path, name: str) -> Iterator[Path]:
+def work_folder(parent: Path, name: str) -> Generator[Path, None, None]:
     """A private folder beside what is to be published, gone when the block ends, however it ends.
 
     A process killed inside the block leaves its folder behind; the next one to work on the same `name` removes it. The

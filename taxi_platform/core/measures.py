@@ -54,7 +54,9 @@ def read_measures(columns: Iterable[Column], row: tuple[int | float | Decimal, .
     pairs = zip(columns, figures[::2], figures[1::2], strict=True)
     return Measures(
         rows=int(rows),
-        columns={it.name: (int(filled), total if isinstance(total, float) else int(total)) for it, filled, total in pairs},
+        columns={
+            it.name: (int(filled), total if isinstance(total, float) else int(total)) for it, filled, total in pairs
+        },
     )
 
 

@@ -97,10 +97,18 @@ class ParquetFile:
 
     @cached_property
     def _footer(self) -> pq.FileMetaData:
-        return pq.read_metadata(self.path)
+        return read_footer(self.path)
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """What a Parquet file says of itself.
+
+    Raises:
+        pa.ArrowInvalid: It is no Parquet file, or not all of one.
+    """
+    return pq.read_metadata(path)  # pyright: ignore[reportUnknownMemberType] (of a parameter not used here)
 
 
 def copy_options(lineage: Lineage) -> str:
     """The options of a DuckDB `COPY … TO` that writes a month: compressed, with its lineage."""
     return f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{_KEY}: {literal(lineage.to_json())}}})"
-

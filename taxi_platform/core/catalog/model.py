@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -18,7 +19,7 @@ from typing import Annotated, Literal, Self
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from taxi_platform.core.errors import ContractError
+from taxi_platform.core.errors import ContractError, TaxiPlatformError
 from taxi_platform.core.month import Month
 
 #: Holds, as JSON text, the values of published columns that the contract does not name.
@@ -157,9 +158,9 @@ class SampleQuirks(_Frozen):
     """
 
     helpers: dict[Identifier, str] = {}
-    duplicate_share: float = Field(0.0, ge=0, le=1)
+    duplicate_share: float = Field(default=0.0, ge=0, le=1)
     garbled_column: Identifier | None = None
-    garbled_share: float = Field(0.0, ge=0, le=1)
+    garbled_share: float = Field(default=0.0, ge=0, le=1)
 
 
 class TableContract(_Frozen):
@@ -253,6 +254,22 @@ class TripContract(TableContract):
                 )
             actions[name] = RuleAction(action)
         return actions
+
+    def month(self, key: str) -> Month:
+        """The month of a partition key.
+
+        Raises:
+            TaxiPlatformError: `key` is no month, or not one this dataset can have: before its first, or not over yet.
+        """
+        month, today = Month.parse(key), datetime.now(UTC)
+        if not self.first_month <= month < Month(today.year, today.month):
+            raise TaxiPlatformError(
+                f"{month} is outside the dataset's months",
+                about=self.table,
+                cause=f"its months are {self.first_month} to the last whole one",
+                fix="name one of them as YYYY-MM",
+            )
+        return month
 
     def layout_of(self, month: Month) -> Layout:
         """The layout TLC used in that month; the oldest known one for months before it."""

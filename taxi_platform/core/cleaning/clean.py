@@ -67,7 +67,9 @@ class CleanedMonth:
         return f"{self.cleaned.rows:,} rows cleaned, {self.quarantine.rows:,} quarantined ({reasons})"
 
 
-def clean(contract: TripContract, month: Month, raw: RawFile, actions: dict[str, RuleAction], work: Path) -> CleanedMonth:
+def clean(
+    contract: TripContract, month: Month, raw: RawFile, actions: dict[str, RuleAction], work: Path
+) -> CleanedMonth:
     """Clean a month into two Parquet files.
 
     Args:
@@ -111,9 +113,8 @@ def clean(contract: TripContract, month: Month, raw: RawFile, actions: dict[str,
             f"COPY (SELECT {names} FROM stage.trips WHERE broken & {judge.rejecting} = 0) "
             f"TO {literal(str(cleaned))} {copy_options(lineage)}"
         )
-        con.execute(
-            f"COPY ({_quarantine_sql(contract, raw, names, judge)}) TO {literal(str(quarantine))} {copy_options(lineage)}"
-        )
+        turned_away = _quarantine_sql(contract, raw, names, judge)
+        con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {copy_options(lineage)}")
     return CleanedMonth(
         cleaned=ParquetFile(cleaned),
         quarantine=ParquetFile(quarantine),
@@ -253,6 +254,7 @@ def _quarantine_sql(contract: TripContract, raw: RawFile, names: str, judge: _Ju
     The scan numbers only the rows it yields; each malformed line before a row shifts its number by one.
     """
     nothing = ", ".join(f"NULL::{column.type.duckdb} AS {column.name}" for column in contract.stored_columns)
+    origin = f"{literal(raw.path.name)} AS source_file, {literal(contract.version)} AS contract_version"
     return f"""
         WITH shifts AS (
             SELECT row_number - n + 1 AS from_rank, n
@@ -266,13 +268,12 @@ def _quarantine_sql(contract: TripContract, raw: RawFile, names: str, judge: _Ju
             (rank + coalesce(shift, 0))::BIGINT AS row_number,
             {judge.names} AS broken_rules,
             coalesce(unreadable_columns, []) AS unreadable_columns,
-            {literal(raw.path.name)} AS source_file,
-            {literal(contract.version)} AS contract_version,
+            {origin},
             {names},
             original
         FROM rejected ASOF LEFT JOIN steps ON rank >= from_rank
         UNION ALL
-        SELECT row_number, [{literal(judge.unreadable_rule)}], [], {literal(raw.path.name)}, {literal(contract.version)},
+        SELECT row_number, [{literal(judge.unreadable_rule)}], [], {origin},
                {nothing}, to_json({{"line": line}})::VARCHAR
         FROM stage.malformed
         ORDER BY row_number

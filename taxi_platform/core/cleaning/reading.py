@@ -7,18 +7,16 @@ identifier of ours: fields are `f0`, `f1`, … in the order of the file.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import cast
 
 import duckdb
 
 from taxi_platform.core.engine import identifier, literal, parquet
 from taxi_platform.core.source.files import RawFile
+from taxi_platform.core.source.inspection import open_csv
 
 #: Lines looked at to learn how a CSV is laid out.
 _PEEK = 200
@@ -104,12 +102,8 @@ def _csv_table(raw: RawFile) -> RawTable:
 
 def _first_lines(raw: RawFile) -> tuple[int, list[str]]:
     """How many lines come before the first data line, and the first lines that are not blank."""
-    with _open(raw.path) as file:
+    with open_csv(raw.path) as file:
         text = io.TextIOWrapper(file, encoding=raw.encoding, errors="replace", newline="\n")
         peeked = [line.rstrip("\r\n") for line in islice(text, _PEEK)]
     filled = [number for number, line in enumerate(peeked) if line]
     return filled[1] if len(filled) > 1 else len(peeked), [peeked[number] for number in filled]
-
-
-def _open(path: Path) -> io.BufferedReader:
-    return cast(io.BufferedReader, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))

@@ -1,4 +1,4 @@
-"""The data lake: a month's cleaned Parquet as an object other programs can read. A new kind of lake is a module here."""
+"""The data lake: a month's cleaned Parquet as an object other programs can read. A new kind of lake is a new module."""
 
 from __future__ import annotations
 

@@ -50,5 +50,7 @@ class FolderOrigin:
         try:
             shutil.copyfile(url, part)
         except PermissionError as error:
-            raise SourceError("the file may not be read", about=about, where=url, fix="check its permissions") from error
+            raise SourceError(
+                "the file may not be read", about=about, where=url, fix="check its permissions"
+            ) from error
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +129,7 @@ class HttpOrigin:
     @contextmanager
     def _exchange(
         self, method: str, url: str, about: str, headers: dict[str, str] | None = None
-    ) -> Iterator[requests.Response]:
+    ) -> Generator[requests.Response, None, None]:
         try:
             with requests.request(
                 method,

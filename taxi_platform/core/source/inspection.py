@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from taxi_platform.core.parquet import read_footer
 from taxi_platform.core.source.errors import CorruptError
 from taxi_platform.core.source.files import Publication
 
@@ -64,14 +64,19 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
 
     try:
         if publication.edition == "parquet":
-            return Inspection(rows=pq.read_metadata(path).num_rows, encoding="utf-8")
-        opened = gzip.open(path, "rb") if publication.name.endswith(".gz") else path.open("rb")
-        with cast(BinaryIO, opened) as file:
+            return Inspection(rows=read_footer(path).num_rows, encoding="utf-8")
+        with open_csv(path) as file:
             return _count_lines(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise corrupt("the gzip file does not read to its end", str(error)) from error
     except pa.ArrowInvalid as error:
         raise corrupt("the Parquet file has no readable footer", str(error).splitlines()[0]) from error
+
+
+def open_csv(path: Path) -> BinaryIO:
+    """The bytes of a CSV, unpacked if its name says that it is packed."""
+    name = path.name.removesuffix(".part")
+    return cast(BinaryIO, gzip.open(path, "rb") if name.endswith(".gz") else path.open("rb"))
 
 
 def _count_lines(file: BinaryIO) -> Inspection:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 
@@ -48,7 +49,7 @@ class SampleOrigin:
     catalog: Catalog
     rows: int
 
-    def probe(self, url: str, about: str) -> Publication | None:  # noqa: ARG002 (the origins share one signature)
+    def probe(self, url: str, about: str) -> Publication | None:
         """Any month of a known dataset as csv.gz, and the zone lookup."""
         name = url.removeprefix("sample://")
         if name == self.catalog.zones.file:
@@ -70,7 +71,7 @@ class SampleOrigin:
         name = url.removeprefix("sample://")
         contract = self._contract_of(name)
         if contract is None:
-            with resources.as_file(resources.files(__package__) / name) as shipped:
+            with resources.as_file(resources.files("taxi_platform.core.source") / name) as shipped:
                 shutil.copyfile(shipped, part)
         else:
             month = Month.parse(name.removesuffix(".csv.gz")[-7:])
@@ -108,7 +109,7 @@ def _lines(contract: TripContract, layout: Layout, month: Month, rows: int, spil
         # A uniform number in [0, 1) that depends on the row and on what it is for, and on nothing else.
         con.execute("CREATE MACRO u(row, purpose) AS (hash(hash(row, purpose)) >> 11)::DOUBLE / 9007199254740992")
         for batch in con.sql(_select(contract, layout, month, rows)).to_arrow_reader(_BATCH_ROWS):
-            yield _text_of(batch.column(0))
+            yield _text_of(cast(pa.StringArray, batch.column(0)))
 
 
 def _select(contract: TripContract, layout: Layout, month: Month, rows: int) -> str:
@@ -144,10 +145,8 @@ def _in_order_of_need(expressions: dict[str, str]) -> Iterable[str]:
     return TopologicalSorter({name: words[name] & expressions.keys() - {name} for name in expressions}).static_order()
 
 
-def _text_of(lines: pa.Array) -> memoryview:
+def _text_of(lines: pa.StringArray) -> memoryview:
     """The bytes of a string array, one string after the other, as they already lie in memory."""
-    offsets = pa.Array.from_buffers(
-        pa.int64() if pa.types.is_large_string(lines.type) else pa.int32(), len(lines) + 1, [None, lines.buffers()[1]]
-    )
-    first, last = offsets[lines.offset].as_py(), offsets[len(lines)].as_py()
-    return memoryview(lines.buffers()[2])[first:last]
+    _, offsets, text = cast(list[pa.Buffer], lines.buffers())
+    ends = memoryview(offsets).cast("B").cast("i")
+    return memoryview(text)[ends[lines.offset] : ends[lines.offset + len(lines)]]

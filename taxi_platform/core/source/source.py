@@ -209,5 +209,3 @@ def base_candidates(base: str) -> Candidates:
 def sample_candidates(wanted: Wanted) -> tuple[str, ...]:
     """What the sample generator calls the file."""
     return tuple(f"sample://{name}" for name in wanted.names)
-
-

@@ -7,7 +7,7 @@ longer than one transaction takes, and whoever finds it taken tries again for a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ class DuckDBWarehouse:
             return con.sql(query).to_arrow_table()
 
     @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _transaction(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connect(read_only=False) as con:
             con.begin()
@@ -97,7 +97,7 @@ class DuckDBWarehouse:
             con.commit()  # an exception before this closes the connection, which forgets the transaction
 
     @contextmanager
-    def _reading(self, contract: TableContract) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _reading(self, contract: TableContract) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         if not self.path.exists():
             raise self._absent(contract)
         with self._connect(read_only=True) as con:
