@@ -4,13 +4,20 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+-include .env
 DATASET ?= yellow
 MONTH ?= 2021-01
+FROM ?= $(MONTH)
+TO ?= $(FROM)
+PORT ?= 3000
 TAXI_DATA_DIR ?= $(CURDIR)/data
 DAGSTER_HOME ?= $(abspath $(TAXI_DATA_DIR))/dagster
 export TAXI_DATA_DIR DAGSTER_HOME
-# SOURCE=… on the command line, else TAXI_SOURCE, else generated months: nothing to download.
-run: export TAXI_SOURCE := $(or $(SOURCE),$(TAXI_SOURCE),sample)
+# SOURCE=… on the command line, else TAXI_SOURCE; `make run` alone generates its month: nothing to download.
+ifdef SOURCE
+export TAXI_SOURCE := $(SOURCE)
+endif
+run zones: export TAXI_SOURCE ?= sample
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 # Dagster calls the command of the README superseded at every use.
@@ -33,7 +40,7 @@ $(READY): uv.lock pyproject.toml
 	@$(BIN)/uv sync --locked --compile-bytecode --quiet
 	@touch $@
 
-$(INSTANCE): dagster.yaml
+$(INSTANCE): deploy/local/dagster.yaml
 	@mkdir -p '$(@D)' && cp $< '$@'
 
 .PHONY: run
@@ -43,9 +50,19 @@ run: $(READY) ## Bring one month from the source to the warehouse: make run DATA
 	@$(BIN)/dagster job execute -m taxi_platform.definitions -j '$(DATASET)_trips_job' \
 		--tags '{"dagster/partition": "$(MONTH)"}' $(if $(CONFIG),-c '$(CONFIG)')
 
+.PHONY: zones
+zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sample
+	@$(MAKE) -s '$(INSTANCE)'
+	@$(BIN)/dagster job execute -m taxi_platform.definitions -j taxi_zones_job
+
 .PHONY: dev
-dev: $(READY) $(INSTANCE) ## Start the UI and the daemon on http://localhost:3000
-	@$(BIN)/dagster dev -w workspace.yaml
+dev: $(READY) $(INSTANCE) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
+	@$(BIN)/dagster dev -w workspace.yaml --host 127.0.0.1 --port '$(PORT)'
+
+.PHONY: backfill
+backfill: $(READY) $(INSTANCE) ## Queue months for the running daemon: make backfill DATASET=green FROM=2020-10 TO=2020-12
+	@$(BIN)/python -m taxi_platform.preflight '$(DATASET)' '$(FROM)' '$(TO)'
+	@$(BIN)/dagster job backfill -w workspace.yaml -j '$(DATASET)_trips_job' --from '$(FROM)' --to '$(TO)' --noprompt
 
 .PHONY: test
 test: $(READY) ## Run every test

@@ -34,7 +34,8 @@ def _rows_are_conserved(contract: TripContract) -> dg.AssetChecksDefinition:
         partitions_def=partitions_of(contract),
     )
     def rows_are_conserved(cleaned: ParquetFile, raw: RawFile, quarantine: ParquetFile) -> dg.AssetCheckResult:
-        same_file = raw.sha256 == cleaned.lineage.source_sha256 == quarantine.lineage.source_sha256
+        with reported(contract.dataset):
+            same_file = raw.sha256 == cleaned.lineage.source_sha256 == quarantine.lineage.source_sha256
         conserved = raw.rows == cleaned.rows + quarantine.rows
         return dg.AssetCheckResult(
             passed=conserved and same_file,

@@ -36,8 +36,6 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         jobs=build_jobs(catalog),
         resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
         executor=dg.in_process_executor,
-        # Terminals show what people need; every event is in the UI.
-        loggers={"console": dg.colored_console_logger.configured({"log_level": "INFO"})},
     )
 
 

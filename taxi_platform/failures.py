@@ -22,7 +22,8 @@ def reported(about: str) -> Generator[None, None, None]:
     try:
         yield
     except TaxiPlatformError as error:
-        raise dg.Failure(description=str(error), allow_retries=error.may_pass_later) from None
+        told = str(error) if error.about else f"{about}: {error}"
+        raise dg.Failure(description=told, allow_retries=error.may_pass_later) from None
     except OSError as error:
         told = TaxiPlatformError(
             f"{error.strerror or type(error).__name__}",

@@ -1,6 +1,6 @@
 """Is what `make run` was given usable? Answers in one line, before Dagster is started.
 
-python -m taxi_platform.preflight DATASET MONTH
+python -m taxi_platform.preflight DATASET MONTH …
 """
 
 import sys
@@ -12,13 +12,14 @@ from taxi_platform.settings import Settings
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check the settings, the dataset and the month; say what is wrong with them, if anything."""
-    dataset, month = arguments
+    """Check the settings, the dataset and the months; say what is wrong with them, if anything."""
+    dataset, *months = arguments
     trips = load_catalog().trips
     try:
         Settings.from_env()
         if dataset in trips:
-            trips[dataset].month(month)
+            for month in months:
+                trips[dataset].month(month)
             return 0
     except TaxiPlatformError as error:
         sys.stderr.write(f"{error}\n")

@@ -23,7 +23,7 @@ class Settings:
     """Where months come from and go to. Every field has a default that needs no account and no server."""
 
     data_dir: Path = Path("data")
-    source: str = "web"
+    source: str = field(default="web", repr=False)
     sample_rows: int = 20_000
     lake_url: str = field(default="", repr=False)
     warehouse_url: str = field(default="", repr=False)
@@ -72,7 +72,8 @@ def _source(name: str, value: str) -> str:
 
 def _sample_rows(name: str, value: str) -> int:
     accepted = f"a whole number from 1 to {LARGEST_SAMPLE}"
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= LARGEST_SAMPLE:
+    is_number = value.isascii() and value.isdigit() and len(value) <= len(str(LARGEST_SAMPLE))
+    if not is_number or not 1 <= int(value) <= LARGEST_SAMPLE:
         raise _malformed(name, value, accepted)
     return int(value)
 

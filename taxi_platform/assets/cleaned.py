@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from taxi_platform.assets.metadata import rows_metadata, rules_metadata, table_metadata
+from taxi_platform.assets.metadata import quarantine_metadata, rows_metadata, rules_metadata, table_metadata
 from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.source import RawFile
@@ -28,7 +28,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
         "group_name": contract.dataset,
         "owners": [contract.owner],
         "io_manager_key": "parquet_io_manager",
-        "metadata": table_metadata(contract, contract.stored_columns),
+        "kinds": {"duckdb", "parquet"},
     }
 
     @dg.multi_asset(
@@ -38,13 +38,13 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             "cleaned": dg.AssetOut(
                 key=["cleaned", contract.table],
                 description=f"{contract.title}: the rows to be trusted, as Parquet with one schema for all years.",
-                kinds={"duckdb", "parquet"},
+                metadata=table_metadata(contract, contract.stored_columns),
                 **common,
             ),
             "quarantine": dg.AssetOut(
                 key=["quarantine", contract.table],
                 description=f"{contract.title}: every row that was turned away, as published, and the rules it broke.",
-                kinds={"duckdb", "parquet"},
+                metadata=quarantine_metadata(contract),
                 **common,
             ),
         },
@@ -75,6 +75,9 @@ class _Action(Enum):
     reject = RuleAction.REJECT
     warn = RuleAction.WARN
     off = RuleAction.OFF
+
+
+_Action.__name__ = ", ".join(RuleAction)  # Dagster tells whoever sets another action the enum's name, not its members
 
 
 def _config_of(contract: TripContract) -> type[dg.Config]:

@@ -1,7 +1,7 @@
 """What the UI shows of an asset and of each materialization: schemas, tables, small plots, previews."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from html import escape
 from typing import Any
@@ -9,31 +9,51 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from taxi_platform.core.catalog.model import Column, TableContract
+from taxi_platform.core.catalog.model import Column, TableContract, TripContract
 from taxi_platform.core.cleaning import CleanedMonth, RuleCount
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
 
 _PREVIEW_ROWS = 10
+#: What a quarantined row says of itself before and after the contract's columns: type and description by name.
+_BEFORE = {
+    "row_number": ("int64", "Where the row stood among the data rows of its file; the first is 1."),
+    "broken_rules": ("list of string", "The rules the row breaks, in the contract's order."),
+    "unreadable_columns": ("list of string", "The columns whose value did not convert."),
+    "source_file": ("string", "Name of the file the row came in."),
+    "contract_version": ("string", "Version of the contract the row was judged by."),
+}
+_AFTER = {"original": ("string", "The row as published: a JSON object, every value as text.")}
 _COLOURS = {"rejected": "#c0392b", "kept": "#e6a23c"}
 
 
 def table_metadata(contract: TableContract, columns: Iterable[Column]) -> dict[str, Any]:
     """Definition metadata of an asset that holds rows: its column schema and where its contract is documented."""
     return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn(
-                    name=column.name,
-                    type=column.type.value,
-                    description=column.full_description,
-                    constraints=dg.TableColumnConstraints(nullable=not column.required),
-                )
-                for column in columns
-            ]
-        ),
+        "dagster/column_schema": dg.TableSchema([_shown_column(column) for column in columns]),
         "documentation": dg.MetadataValue.url(contract.documentation),
     }
+
+
+def quarantine_metadata(contract: TripContract) -> dict[str, Any]:
+    """Definition metadata of the rows turned away; what they hold may be missing whatever the contract requires."""
+
+    def more(columns: Mapping[str, tuple[str, str]]) -> list[dg.TableColumn]:
+        return [dg.TableColumn(name, kind, description) for name, (kind, description) in columns.items()]
+
+    columns = [_shown_column(column.model_copy(update={"required": False})) for column in contract.stored_columns]
+    return table_metadata(contract, ()) | {
+        "dagster/column_schema": dg.TableSchema([*more(_BEFORE), *columns, *more(_AFTER)])
+    }
+
+
+def _shown_column(column: Column) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=column.type.value,
+        description=column.full_description,
+        constraints=dg.TableColumnConstraints(nullable=not column.required),
+    )
 
 
 def raw_metadata(raw: RawFile, *, changed: bool, seconds: float) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import dagster as dg
 
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
-from taxi_platform.months import partitions_of
 
 if TYPE_CHECKING:  # Dagster does not export the type of what it returns
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
@@ -30,7 +29,6 @@ def _jobs_of(contract: TripContract) -> list["Job"]:
         return dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*([layer, contract.table] for layer in layers)),
-            partitions_def=partitions_of(contract),
             description=description,
             executor_def=dg.in_process_executor,
         )

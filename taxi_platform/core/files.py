@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-_LOCK = ".alive"
 _CHUNK = 1 << 20
 
 
@@ -28,25 +27,28 @@ def work_folder(parent: Path, name: str) -> Generator[Path, None, None]:
         name: What is worked on, such as `2020-11.parquet`.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{name}.work-"
-    for other in parent.glob(f"{prefix}*"):
-        _remove_if_dead(other)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    try:
-        with FileLock(folder / _LOCK):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_if_dead(folder: Path) -> None:
-    # Without its lock file a folder was either just made or is just going away: leave it to its owner.
-    if (folder / _LOCK).exists():
+    for other in parent.glob(f".{name}.work-*.lock"):
+        with suppress(Timeout), FileLock(other, timeout=0):
+            _remove(other)
+    lock = parent / f".{name}.work-{uuid4().hex}.lock"
+    # The lock stands beside the folder and is there before and after it: nobody ever finds a folder without its lock.
+    with FileLock(lock):
+        folder = _folder_of(lock)
         try:
-            with FileLock(folder / _LOCK, timeout=0):
-                shutil.rmtree(folder, ignore_errors=True)
-        except Timeout:
-            pass
+            folder.mkdir(mode=0o700)
+            yield folder
+        finally:
+            _remove(lock)
+
+
+def _folder_of(lock: Path) -> Path:
+    return lock.with_suffix("")
+
+
+def _remove(lock: Path) -> None:
+    shutil.rmtree(_folder_of(lock), ignore_errors=True)
+    with suppress(OSError):
+        lock.unlink()
 
 
 def publish(temporary: Path, final: Path) -> None:

@@ -44,7 +44,9 @@ class Lineage:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        rules = {name: RuleAction(action) for name, action in fields.pop("rules").items()}
+        return cls(rules=rules, **fields)
 
 
 @dataclass(frozen=True)

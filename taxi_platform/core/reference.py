@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 
 import pyarrow as pa
 
-from taxi_platform.core.catalog.model import ReferenceContract, normalized
+from taxi_platform.core.catalog.model import Column, ReferenceContract, normalized
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.source.files import RawFile
 
@@ -17,21 +18,29 @@ def read_reference_file(contract: ReferenceContract, raw: RawFile) -> pa.Table:
     Raises:
         TaxiPlatformError: The file does not have the contract's columns, types or number of rows.
     """
-    with raw.path.open(encoding=raw.encoding, newline="") as file:
-        header, *rows = list(csv.reader(file))
+    encoding = "utf-8-sig" if raw.encoding == "utf-8" else raw.encoding
+    with raw.path.open(encoding=encoding, newline="") as file:
+        header, *rows = [row for row in csv.reader(file) if row] or [[]]
     positions = {normalized(name): position for position, name in enumerate(header)}
     try:
         columns = {
-            column.name: pa.array(
-                [row[next(positions[name] for name in column.published_names if name in positions)] for row in rows]
-            ).cast(column.type.arrow)
+            column.name: pa.array([row[_position(column, positions)] for row in rows], pa.string()).cast(
+                column.type.arrow
+            )
             for column in contract.columns
         }
-    except (StopIteration, IndexError, RuntimeError, pa.ArrowInvalid) as error:
+    except (LookupError, pa.ArrowInvalid) as error:
         raise _unfit(contract, raw, f"its columns are {', '.join(header)}; {error}") from error
     if len(rows) != contract.rows:
         raise _unfit(contract, raw, f"it has {len(rows):,} rows, not {contract.rows:,}")
     return pa.table(columns)
+
+
+def _position(column: Column, positions: Mapping[str, int]) -> int:
+    for name in column.published_names:
+        if name in positions:
+            return positions[name]
+    raise LookupError(f"none of them is {column.name}")
 
 
 def _unfit(contract: ReferenceContract, raw: RawFile, cause: str) -> TaxiPlatformError:

@@ -8,7 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 # Greedy up to the last @: a password that holds an unescaped / or @ stays hidden too.
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
-_SECRET_PARAMETER = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|key|sig|signature)=)[^&\s#]*")
+# Also as the end of a name: `api_key`, `access_token`, the `X-Amz-Signature` of a signed URL that GitHub redirects to.
+_SECRET_PARAMETER = re.compile(
+    r"(?i)([?&](?:[\w.-]*[_.-])?(?:password|passwd|pwd|token|secret|key|sig|signature|jwt|credential)=)[^&\s#]*"
+)
 
 
 def mask_url(url: str) -> str:

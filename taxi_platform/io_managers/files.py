@@ -12,7 +12,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
-from taxi_platform.io_managers.loading import load_files, months_of
+from taxi_platform.io_managers.loading import load_files, load_raw, months_of
 
 
 class RawIOManager(dg.IOManager):
@@ -30,8 +30,10 @@ class RawIOManager(dg.IOManager):
         context.add_output_metadata({"path": dg.MetadataValue.path(obj.path)})
 
     def load_input(self, context: dg.InputContext) -> RawFile:
-        """The month's raw file."""
-        return self._find(context.asset_key, Month.parse(context.asset_partition_key))
+        """One month as a `RawFile`, or the rows of any months as they were published."""
+        files = {month: self._find(context.asset_key, month) for month in months_of(context)}
+        with reported("/".join(context.asset_key.path)):
+            return load_raw(files, context, self._raw_dir.parent / ".spill")
 
     def _find(self, key: dg.AssetKey, month: Month) -> RawFile:
         dataset = self._catalog.of_table(key.path[-1]).dataset

@@ -11,9 +11,12 @@ import pyarrow as pa
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import SOURCE_MONTH
+from taxi_platform.core.cleaning.reading import line_table, raw_table
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.files import work_folder
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.source import RawFile
 
 #: By the reader's annotation; no annotation means a DataFrame.
 _TYPES: dict[Any, Callable[[duckdb.DuckDBPyRelation], Any]] = {
@@ -58,3 +61,36 @@ def load_files(files: Mapping[Month, ParquetFile], context: dg.InputContext, spi
         for month, file in files.items()
     )
     return load_relation(engine.connect(spill_to).sql(months), context)
+
+
+def load_raw(files: Mapping[Month, RawFile], context: dg.InputContext, spill_to: Path) -> Any:
+    """One month's raw file itself if the reader asks for a `RawFile`, else the rows of all of them, as published.
+
+    Columns have their published names; those of a CSV are text. Lines that are no rows are left out, which is logged:
+    they are in the quarantine.
+    """
+    if context.dagster_type.typing_type is RawFile and len(files) == 1:
+        return next(iter(files.values()))
+    con = engine.connect(spill_to)
+    for month, raw in files.items():
+        with work_folder(spill_to, raw.path.name) as work:
+            rows = _published_rows(raw, work)
+        if rows.num_rows < raw.rows:
+            context.log.warning(f"{raw.path.name}: {raw.rows - rows.num_rows:,} of {raw.rows:,} lines are no rows")
+        con.register(f"raw {month}", rows)
+    months = " UNION ALL BY NAME ".join(
+        f"SELECT DATE '{month.first_day}' AS {SOURCE_MONTH}, * FROM {engine.identifier(f'raw {month}')}"
+        for month in files
+    )
+    return load_relation(con.sql(months), context)
+
+
+def _published_rows(raw: RawFile, work: Path) -> pa.Table:
+    with engine.connect(work / "spill") as con:
+        table = raw_table(raw, con)
+        names = ", ".join(f"{it.column} AS {engine.identifier(it.name or it.column)}" for it in table.fields)
+        rows = con.sql(f"SELECT {names} FROM {table.scan}").to_arrow_table()
+        if rows.num_rows < raw.rows and raw.edition == "csv":
+            # DuckDB passes over some lines that are rows; reading line by line does not.
+            rows = con.sql(f"SELECT {names} FROM {line_table(raw, work).scan}").to_arrow_table()
+    return rows

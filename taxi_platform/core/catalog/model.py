@@ -27,11 +27,15 @@ EXTRA_COLUMNS = "extra_columns"
 #: The month of the file a row came from; the column every table is replaced by.
 SOURCE_MONTH = "source_month"
 
-MonthField = Annotated[
-    Month,
-    BeforeValidator(lambda value: value if isinstance(value, Month) else Month.parse(str(value))),
-    PlainSerializer(str),
-]
+
+def _month(value: object) -> Month:
+    try:
+        return value if isinstance(value, Month) else Month.parse(str(value))
+    except TaxiPlatformError as error:
+        raise ValueError(str(error)) from error  # what pydantic adds the entry's name to
+
+
+MonthField = Annotated[Month, BeforeValidator(_month), PlainSerializer(str)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -179,6 +183,7 @@ class TableContract(_Frozen):
 
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Self:
+        _require_unique("columns", [EXTRA_COLUMNS, SOURCE_MONTH, *(column.name for column in self.columns)])
         owners: dict[str, str] = {}
         for column in self.columns:
             for name in column.published_names:
@@ -202,8 +207,13 @@ class TripContract(TableContract):
     dataset: Identifier
     first_month: MonthField
     rules: tuple[Rule, ...]
-    layouts: tuple[Layout, ...]
+    layouts: Annotated[tuple[Layout, ...], Field(min_length=1)]
     sample: SampleQuirks = SampleQuirks()
+
+    @model_validator(mode="after")
+    def _rules_are_told_apart(self) -> Self:
+        _require_unique("rules", [rule.name for rule in self.rules])
+        return self
 
     @property
     def table(self) -> str:
@@ -299,6 +309,12 @@ class ReferenceContract(TableContract):
 def normalized(name: str) -> str:
     """A published column name as names are compared: without case and surrounding blanks."""
     return name.strip().casefold()
+
+
+def _require_unique(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} may have a name once, and not the platform's own: {', '.join(twice)}")
 
 
 _EXTRA = Column(

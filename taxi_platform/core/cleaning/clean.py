@@ -17,8 +17,8 @@ import duckdb
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, Rule, RuleAction, TripContract
-from taxi_platform.core.cleaning.conversion import Conversion, conversions, unknown_fields
-from taxi_platform.core.cleaning.reading import RawTable, raw_table
+from taxi_platform.core.cleaning.conversion import conversions, unknown_fields
+from taxi_platform.core.cleaning.reading import RawTable, data_line, line_table, raw_table
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
@@ -85,13 +85,12 @@ def clean(
     started = time.monotonic()
     with engine.connect(work / "spill") as con:
         table = raw_table(raw, con)
-        converted = conversions(contract, table.fields)
-        _require_columns(contract, month, raw, table, converted)
+        _require_columns(contract, month, raw, table)
         judge = _Judge(contract, actions)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
-        con.execute(_stage_sql(contract, month, table, converted, judge))
-        con.execute(f"CREATE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
+        if not _fill_stage(con, contract, month, raw, table, judge):
+            _fill_stage(con, contract, month, raw, line_table(raw, work), judge)
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             con.execute(_mark_duplicates_sql(contract, judge))
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
@@ -107,6 +106,8 @@ def clean(
             rows_cleaned=rows_cleaned,
             rows_quarantined=rows_rejected + rows_malformed,
         )
+        # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
+        con.execute("SET disabled_optimizers = 'statistics_propagation'")
         names = ", ".join(column.name for column in contract.stored_columns)
         cleaned, quarantine = work / "cleaned.parquet", work / "quarantine.parquet"
         con.execute(
@@ -155,10 +156,30 @@ class _Judge:
 _NO_LINES = "SELECT NULL::BIGINT AS row_number, NULL::VARCHAR AS line WHERE false"
 
 
-def _stage_sql(
-    contract: TripContract, month: Month, table: RawTable, converted: tuple[Conversion, ...], judge: _Judge
-) -> str:
+def _fill_stage(
+    con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, table: RawTable, judge: _Judge
+) -> bool:
+    """Scan the raw file into the stage.
+
+    Returns:
+        Whether every row arrived, and is known by its number.
+    """
+    try:
+        con.execute(_stage_sql(contract, month, table, judge))
+    except duckdb.InvalidInputException:
+        return False  # bytes that DuckDB's CSV parser stops at
+    con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
+    ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
+    ((malformed, last, line),) = con.execute(
+        "SELECT count(*), max(row_number), arg_max(line, row_number) FROM stage.malformed"
+    ).fetchall()
+    # DuckDB numbers blank lines too, and some line ends twice: if the last number is right, so are those before it.
+    return rows + malformed == raw.rows and (not malformed or data_line(raw, last) == line)
+
+
+def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: _Judge) -> str:
     """The one scan: every field converted, every row judged, the original kept of those that will be turned away."""
+    converted = conversions(contract, table.fields)
     values = ",\n".join(f"{it.value} AS {it.column.name}" for it in converted)
     unreadable = " OR ".join(it.is_broken for it in converted)
     broken_names = ", ".join(f"if({it.is_broken}, {literal(it.column.name)}, NULL)" for it in converted)
@@ -168,7 +189,7 @@ def _stage_sql(
     every_original = judge.actions.get(judge.duplicate_rule) is RuleAction.REJECT
     turned_away = "true" if every_original else f"broken & {judge.rejecting} > 0"
     return f"""
-        CREATE TABLE stage.trips AS
+        CREATE OR REPLACE TABLE stage.trips AS
         WITH converted AS (
             SELECT
                 {values},
@@ -280,10 +301,8 @@ def _quarantine_sql(contract: TripContract, raw: RawFile, names: str, judge: _Ju
     """
 
 
-def _require_columns(
-    contract: TripContract, month: Month, raw: RawFile, table: RawTable, converted: tuple[Conversion, ...]
-) -> None:
-    missing = [it.column for it in converted if it.column.required and not it.fields]
+def _require_columns(contract: TripContract, month: Month, raw: RawFile, table: RawTable) -> None:
+    missing = [it.column for it in conversions(contract, table.fields) if it.column.required and not it.fields]
     if missing:
         raise TaxiPlatformError(
             f"the file has no column for {', '.join(column.name for column in missing)}; "

@@ -41,11 +41,13 @@ def open_lake(url: str) -> Lake:
         LakeError: No lake of this kind is built in.
     """
     from taxi_platform.core.lake.folder import FolderLake
-    from taxi_platform.core.urls import local_path
+    from taxi_platform.core.urls import local_path, mask_url
 
     folder = local_path(url) or (None if "://" in url else Path(url))
     if folder is None:
-        raise LakeError("no lake of this kind is built in yet", where=url, fix="set TAXI_LAKE_URL to a folder")
+        raise LakeError(
+            "no lake of this kind is built in yet", where=mask_url(url), fix="set TAXI_LAKE_URL to a folder"
+        )
     return FolderLake(folder.absolute())
 
 

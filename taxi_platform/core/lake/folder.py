@@ -23,7 +23,8 @@ class FolderLake:
         """See `Lake.put`."""
         target = self.root / object_key(contract, month)
         with work_folder(target.parent, target.name) as work:
-            copy = work / target.name
+            # Not named .parquet: DuckDB's ** looks into hidden folders too, and must not find half a month in one.
+            copy = work / "copy"
             if copy_hashed(file.path, copy) != file.sha256:
                 raise LakeError(
                     "the copy is not equal to the cleaned file",

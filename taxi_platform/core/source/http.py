@@ -98,30 +98,37 @@ class HttpOrigin:
         with self._exchange("GET", url, about, resumed.headers if resumed else _conditions(known)) as response:
             if response.status_code == 304 and known is not None:
                 return known
-            if response.status_code == 416:
+            if resumed is not None and not resumed.is_served_by(response):
                 part.unlink(missing_ok=True)
-                raise UnavailableError("the server cannot take up the interrupted download", about=about, where=url)
+                raise UnavailableError(
+                    "the server cannot take up the interrupted download", about=about, where=mask_url(url)
+                )
             if _is_absent(response):
                 return None
             announced = _publication(url, _checked(response, url, about))
             if known is not None and response.status_code == 200 and announced.is_same_version_as(known):
                 return known
-            continues = response.status_code == 206 and resumed is not None
-            if continues and resumed is not None:
+            if resumed is not None and response.status_code == 206:
                 announced = resumed.publication
                 log.info(f"{about}: taking up the download at byte {resumed.size:,}")
             else:
+                resumed = None
                 _Partial.begin(part, announced)
-            progress = Progress(log, about, announced.bytes, resumed.size if continues and resumed else 0)
-            with part.open("ab" if continues else "wb") as file:
+            progress = Progress(log, about, announced.bytes, resumed.size if resumed else 0)
+            response.raw.enforce_content_length = False  # what is missing is counted below, over all requests
+            with part.open("ab" if resumed else "wb") as file:
                 # The bytes as they are stored: a server may call a .csv.gz "encoded" and have it unpacked on the way.
-                for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                # And as they arrive: what came before the line dropped is kept, to the last byte.
+                while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     file.write(chunk)
                     progress.add(len(chunk))
         got = part.stat().st_size
         if announced.bytes is not None and got < announced.bytes:
             raise UnavailableError(
-                f"the connection was dropped (expected {announced.bytes:,} bytes, got {got:,})", about=about, where=url
+                f"the connection was dropped (expected {announced.bytes:,} bytes, got {got:,})",
+                about=about,
+                where=mask_url(url),
+                fix="run the month again: it goes on where it stopped, if the server can",
             )
         _Partial.forget(part)
         return announced
@@ -150,14 +157,13 @@ class HttpOrigin:
             ) from error
 
     def _retrying(self, ask: Callable[[], _T], log: logging.Logger | None) -> _T:
-        backoff = tenacity.wait_exponential_jitter(
-            initial=self.retry.first_wait, max=self.retry.longest_wait, jitter=self.retry.first_wait
-        )
+        first, longest = self.retry.first_wait, self.retry.longest_wait
+        backoff = tenacity.wait_exponential(multiplier=first, max=longest) + tenacity.wait_random(0, first)
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.retry_after if isinstance(error, UnavailableError) else None
-            return min(self.retry.longest_wait, max(backoff(state), asked or 0.0))
+            return min(longest, max(backoff(state), asked or 0.0))
 
         def say(state: tenacity.RetryCallState) -> None:
             if log is not None and state.outcome is not None and state.next_action is not None:
@@ -231,6 +237,20 @@ class _Partial:
         etag = self.publication.etag
         version = etag if etag and not etag.startswith("W/") else self.publication.last_modified
         return {"Range": f"bytes={self.size}-", "If-Range": version or ""}
+
+    def is_served_by(self, response: requests.Response) -> bool:
+        """Whether the answer can be used.
+
+        It cannot if it refuses the range, or if it is the rest of another version: some servers ignore If-Range.
+        """
+        if response.status_code != 206:
+            return response.status_code != 416
+        headers, ours = response.headers, self.publication
+        return (
+            headers.get("content-range", "").startswith(f"bytes {self.size}-")
+            and headers.get("etag", ours.etag) == ours.etag
+            and headers.get("last-modified", ours.last_modified) == ours.last_modified
+        )
 
     @classmethod
     def left_at(cls, part: Path, url: str) -> _Partial | None:

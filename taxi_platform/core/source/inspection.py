@@ -56,21 +56,26 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
     if size != expected:
         raise corrupt("the file is not complete", "the transfer ended early")
     with path.open("rb") as file:
-        head = file.read(256).lstrip().lower()
+        head = file.read(256).lstrip()
     if not head:
         raise corrupt("the file is empty", "the source published an empty file")
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if head.startswith(b"<"):
         raise corrupt("a web page came instead of the file", "the source answers with a maintenance or error page")
 
     try:
         if publication.edition == "parquet":
             return Inspection(rows=read_footer(path).num_rows, encoding="utf-8")
         with open_csv(path) as file:
-            return _count_lines(file)
+            counted = _count_lines(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise corrupt("the gzip file does not read to its end", str(error)) from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the disk's trouble; Arrow's own OSErrors have no number
+            raise
         raise corrupt("the Parquet file has no readable footer", str(error).splitlines()[0]) from error
+    if counted is None:
+        raise corrupt("the file has no header", "the source published an empty file")
+    return counted
 
 
 def open_csv(path: Path) -> BinaryIO:
@@ -79,7 +84,8 @@ def open_csv(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb") if name.endswith(".gz") else path.open("rb"))
 
 
-def _count_lines(file: BinaryIO) -> Inspection:
+def _count_lines(file: BinaryIO) -> Inspection | None:
+    """Rows and encoding of a CSV; None if it has not even a header."""
     lines, encoding = 0, "utf-8"
     for block in _whole_lines(file):
         lines += block.count(b"\n")
@@ -87,7 +93,7 @@ def _count_lines(file: BinaryIO) -> Inspection:
             lines -= sum(line in _BLANK for line in block.split(b"\n")[:-1])
         if encoding == "utf-8" and not block.isascii() and not _is_utf8(block):
             encoding = "latin-1"
-    return Inspection(rows=max(0, lines - 1), encoding=encoding)  # one of the lines is the header
+    return Inspection(rows=lines - 1, encoding=encoding) if lines else None  # one of the lines is the header
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

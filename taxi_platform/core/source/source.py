@@ -117,11 +117,11 @@ class Source:
         try:
             with FileLock(lock, timeout=_LOCK_SECONDS):
                 folder.mkdir(parents=True, exist_ok=True)
-                return self._fetch_alone(wanted, folder, log)
-        except NotPublishedError:
-            with suppress(OSError):  # not empty: an earlier file is kept
-                folder.rmdir()
-            raise
+                try:
+                    return self._fetch_alone(wanted, folder, log)
+                finally:
+                    with suppress(OSError):  # not empty: a file, or a part of one to take up, is kept
+                        folder.rmdir()
         except Timeout as error:
             raise SourceError(
                 f"another run has been fetching this for over {_LOCK_SECONDS / 3600:.0f} h",

@@ -67,5 +67,5 @@ def open_warehouse(url: str) -> Warehouse:
             where=mask_url(url),
             fix="set TAXI_WAREHOUSE_URL to duckdb:///path",
         )
-    # As in SQLAlchemy: three slashes before a relative path, four before an absolute one.
-    return DuckDBWarehouse(Path(parts.path[1:]).expanduser().absolute())
+    # As in SQLAlchemy: three slashes before a relative path, four before an absolute one. The path may hold a #.
+    return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute())

@@ -59,7 +59,7 @@ class DuckDBWarehouse:
         """See `Warehouse.read_months`."""
         with self._reading(contract) as con:
             return con.sql(
-                f"SELECT {_names(contract.table_columns)} FROM {self.table_name(contract)} "
+                f"SELECT {_names(contract.table_columns)} FROM {self._rows(contract, contract.table_columns)} "
                 f"WHERE list_contains(?::DATE[], {SOURCE_MONTH})",
                 params=[[month.first_day for month in months]],
             ).to_arrow_table()
@@ -68,7 +68,8 @@ class DuckDBWarehouse:
         """See `Warehouse.measure_month`."""
         columns = contract.stored_columns
         with self._reading(contract) as con:
-            query = f"SELECT {select_measures(columns)} FROM {self.table_name(contract)} WHERE {SOURCE_MONTH} = ?"
+            rows = self._rows(contract, contract.table_columns)
+            query = f"SELECT {select_measures(columns)} FROM {rows} WHERE {SOURCE_MONTH} = ?"
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
 
@@ -85,16 +86,29 @@ class DuckDBWarehouse:
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as con:
-            query = f"SELECT {_names(contract.columns)} FROM {self.table_name(contract)} ORDER BY 1"
-            return con.sql(query).to_arrow_table()
+            rows = self._rows(contract, contract.columns)
+            return con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY 1").to_arrow_table()
+
+    def _rows(self, contract: TableContract, columns: tuple[Column, ...]) -> str:
+        """The `FROM` clause for a table's rows; a column the contract gained since the last load reads as null."""
+        nulls = ", ".join(f"NULL::{it.type.duckdb} AS {it.name}" for it in columns)
+        return f"(FROM {self.table_name(contract)} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
     @contextmanager
     def _transaction(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connect(read_only=False) as con:
-            con.begin()
-            yield con
-            con.commit()  # an exception before this closes the connection, which forgets the transaction
+        try:
+            with self._connect(read_only=False) as con:
+                con.begin()
+                yield con
+                con.commit()  # an exception before this closes the connection, which forgets the transaction
+        except duckdb.Error as error:
+            raise WarehouseError(
+                "the rows could not be written; the table is as it was",
+                where=str(self.path),
+                cause=str(error).splitlines()[0],
+                fix="see that the disk has room and the month's file is whole, then run the month again",
+            ) from error
 
     @contextmanager
     def _reading(self, contract: TableContract) -> Generator[duckdb.DuckDBPyConnection, None, None]:
@@ -125,13 +139,13 @@ class DuckDBWarehouse:
         config = engine.settings(self.path.with_name(f"{self.path.name}.spill"))
         try:
             return attempts(duckdb.connect, str(self.path), read_only=read_only, config=config)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             if not _is_lock_error(error):
                 raise WarehouseError(
                     "the warehouse file cannot be opened",
                     where=str(self.path),
                     cause=str(error).splitlines()[0],
-                    fix="point TAXI_WAREHOUSE_URL at a DuckDB file in a folder you can write to",
+                    fix="point TAXI_WAREHOUSE_URL at a DuckDB file this process can write to and has not open already",
                 ) from error
             raise WarehouseError(
                 f"another process has held the warehouse for over {self.patience:.0f} s",
@@ -177,6 +191,5 @@ def _names(columns: tuple[Column, ...]) -> str:
 
 
 def _is_lock_error(error: BaseException) -> bool:
-    return isinstance(error, duckdb.TransactionException) or (
-        isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
-    )
+    # The whole phrase: the path is in the message too, and may well have "lock" in it.
+    return isinstance(error, duckdb.IOException) and "Could not set lock on file" in str(error)

@@ -1,0 +1,207 @@
+"""Lines that are not what they should be: each is quarantined for itself, and the rows around it are read as ever."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxi_platform_tests.core.cleaning.months import HEADER, TRIP, Outcome, clean_bytes, clean_lines, trip
+
+QUOTED_HEADER = ",".join(f'"{name}"' for name in TRIP)
+LINE_ENDS = pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+
+
+def quoted(**changes: str) -> str:
+    return ",".join(f'"{value}"' for value in (TRIP | changes).values())
+
+
+def lines_turned_away(outcome: Outcome) -> list[tuple[int, str]]:
+    """Number and text of every quarantined line, each of which must be there as `unreadable`."""
+    assert all(row["broken_rules"] == ["unreadable"] for row in outcome.turned_away)
+    return [(row["row_number"], json.loads(row["original"])["line"]) for row in outcome.turned_away]
+
+
+def quarantine_by_hand(content: str) -> dict[int, str]:
+    """An independent reading: number to line of the data rows that do not have as many fields as the header."""
+    header, *lines = [line.rstrip("\r") for line in content.split("\n") if line.rstrip("\r")]
+    return {
+        number: line for number, line in enumerate(lines, start=1) if len(line.split(",")) != len(header.split(","))
+    }
+
+
+@LINE_ENDS
+@pytest.mark.parametrize(
+    "line",
+    ["1", "1,2021-01-05 10:00:00", trip() + ",1", trip() + "," * 30 + "1", ",".join("x" * 400)],
+    ids=["one field", "too few", "too many", "many too many", "hundreds"],
+)
+def test_a_line_with_too_few_or_too_many_fields_is_quarantined(line: str, end: str, tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(), line, trip(extra="1")], end=end)
+
+    assert lines_turned_away(outcome) == [(2, line)]
+    assert outcome.column("extra") == [3.0, 1.0]
+    assert outcome.counts() == {"unreadable": (1, 0)}
+    values = {name for name, value in outcome.turned_away[0].items() if value is not None}
+    assert values == {
+        "row_number", "broken_rules", "unreadable_columns", "source_file", "contract_version", "original",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("before", [[], [trip(), "", "cut"]], ids=["DuckDB's reader", "line reader"])
+def test_commas_too_many_at_the_end_of_a_line_say_nothing(before: list[str], tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [*before, trip(extra="0"), trip(extra="1") + ",,", trip(extra="2")])
+
+    assert outcome.column("extra")[-3:] == [0.0, 1.0, 2.0]
+    assert outcome.is_conserved
+
+
+@pytest.mark.parametrize("name", ["yellow_tripdata_2021-01.csv", "yellow_tripdata_2021-01.csv.gz"])
+@LINE_ENDS
+def test_a_last_line_that_is_cut_is_quarantined(end: str, name: str, tmp_path: Path) -> None:
+    cut = trip()[:40]
+    outcome = clean_bytes(tmp_path, end.join([HEADER, trip(), cut]).encode(), name)
+
+    assert lines_turned_away(outcome) == [(2, cut)]
+    assert len(outcome.rows) == 1
+
+
+@LINE_ENDS
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "not ended"])
+def test_a_last_line_needs_no_end(ended: bool, end: str, tmp_path: Path) -> None:
+    outcome = clean_bytes(tmp_path, (end.join([HEADER, trip(), trip(extra="1")]) + end * ended).encode())
+
+    assert outcome.column("extra") == [3.0, 1.0]
+    assert outcome.turned_away == []
+
+
+@LINE_ENDS
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["", HEADER, trip(), "1", trip(passenger_count="0")],
+        [HEADER, "", trip(), "1", trip(passenger_count="0")],
+        [HEADER, trip(), "", "", "1", "", trip(passenger_count="0"), "", "2"],
+        [HEADER, trip(), "1", "2", "3", trip(passenger_count="0"), "4", "", "", ""],
+    ],
+    ids=["before the header", "after the header", "in the middle", "at the end"],
+)
+def test_blank_lines_are_no_rows_and_do_not_disturb_the_numbers(content: list[str], end: str, tmp_path: Path) -> None:
+    text = end.join(content)
+    outcome = clean_bytes(tmp_path, text.encode())
+
+    malformed = {row["row_number"]: row["original"] for row in outcome.turned_away if "line" in row["original"]}
+    assert {number: json.loads(line)["line"] for number, line in malformed.items()} == quarantine_by_hand(text)
+    data = [line for line in content if line][1:]
+    (zero,) = [row for row in outcome.turned_away if row["broken_rules"] == ["zero_passengers"]]
+    assert data[zero["row_number"] - 1] == trip(passenger_count="0")
+    assert outcome.is_conserved
+
+
+def test_rows_are_numbered_as_in_the_file_however_many_lines_before_them_are_malformed(tmp_path: Path) -> None:
+    content = [HEADER]
+    for number in range(1, 2_001):
+        content.append("x,y" if number % 7 == 0 else trip(passenger_count="0" if number % 11 == 0 else "1"))
+    outcome = clean_bytes(tmp_path, "\n".join(content).encode())
+
+    expected = [number for number, line in enumerate(content) if number and ("x,y" in line or number % 11 == 0)]
+    assert [row["row_number"] for row in outcome.turned_away] == expected
+    for row in outcome.turned_away:
+        assert ("zero_passengers" in row["broken_rules"]) == (content[row["row_number"]] != "x,y")
+
+
+@pytest.mark.parametrize("stray", ['N"', '"N', '"', 'a"b"'])
+def test_a_stray_quote_in_a_file_without_quotes_is_a_character_like_any_other(stray: str, tmp_path: Path) -> None:
+    flags = ["N", "Y", stray, "Y"]
+    outcome = clean_lines(tmp_path, [trip(store_and_fwd_flag=flag) for flag in flags])
+
+    assert outcome.column("store_and_fwd_flag") == [flag.strip('"') or None for flag in flags]
+    assert outcome.turned_away == []
+
+
+def test_commas_inside_quotes_belong_to_the_value(tmp_path: Path) -> None:
+    lines = [quoted(), quoted(store_and_fwd_flag="a,b"), quoted(store_and_fwd_flag='say ""no""')]
+    outcome = clean_lines(tmp_path, lines, QUOTED_HEADER)
+
+    assert outcome.column("store_and_fwd_flag") == ["N", "a,b", 'say "no']
+    assert outcome.column("fare_amount") == [8.0] * 3
+
+
+def test_a_file_may_quote_some_values_and_not_others(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(), quoted(), trip(store_and_fwd_flag='"N"')], QUOTED_HEADER)
+
+    assert outcome.rows[0] == outcome.rows[1] == outcome.rows[2]
+
+
+@LINE_ENDS
+def test_a_quote_that_is_never_closed_costs_its_own_line_only(end: str, tmp_path: Path) -> None:
+    broken = quoted().replace('"N"', '"N')
+    lines = [quoted(), broken, quoted(extra="1"), quoted(extra="2"), quoted(passenger_count="0")]
+    outcome = clean_lines(tmp_path, lines, QUOTED_HEADER, end)
+
+    assert outcome.column("extra") == [3.0, 1.0, 2.0]
+    assert [row["row_number"] for row in outcome.turned_away] == [2, 5]
+    assert json.loads(outcome.turned_away[0]["original"]) == {"line": broken}
+
+
+def test_a_line_end_inside_quotes_makes_two_lines_that_are_no_rows(tmp_path: Path) -> None:
+    torn = quoted(store_and_fwd_flag="a\nb")
+    outcome = clean_lines(tmp_path, [quoted(), torn, quoted(extra="1")], QUOTED_HEADER)
+
+    assert lines_turned_away(outcome) == list(enumerate(torn.split("\n"), start=2))
+    assert outcome.column("extra") == [3.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [(b"\xa0N", "\xa0N"), (b"\x92", "\x92"), ("é".encode(), "é"), ("\u2028".encode(), "\u2028"), (b"a\rb", "a\rb")],
+    ids=["latin-1", "cp1252", "utf-8", "line separator", "lone CR"],
+)
+def test_odd_bytes_in_a_text_are_kept(raw: bytes, text: str, tmp_path: Path) -> None:
+    line = trip(store_and_fwd_flag="?").encode().replace(b"?", raw)
+    outcome = clean_bytes(tmp_path, b"\n".join([HEADER.encode(), trip().encode(), line, trip(extra="1").encode()]))
+
+    assert outcome.column("store_and_fwd_flag") == ["N", text, "N"]
+    assert outcome.is_conserved
+
+
+def test_an_odd_byte_in_a_number_is_unreadable_and_told(tmp_path: Path) -> None:
+    line = trip(extra="?").encode().replace(b"?", b"3\xa0")
+    outcome = clean_bytes(tmp_path, b"\n".join([HEADER.encode(), trip().encode(), line]))
+
+    (row,) = outcome.turned_away
+    assert (row["row_number"], row["unreadable_columns"]) == (2, ["extra"])
+    assert json.loads(row["original"])["extra"] == "3\xa0"
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path: Path) -> None:
+    outcome = clean_bytes(tmp_path, f"\ufeff{HEADER}\n{trip()}\n".encode())
+
+    assert outcome.column("vendor_id") == [1]
+    assert outcome.month.unknown_columns == ()
+
+
+def test_a_month_that_needs_the_line_reader_reads_the_same_as_one_that_does_not(tmp_path: Path) -> None:
+    rows = [trip(extra=str(number), passenger_count=str(number % 3)) for number in range(300)]
+    for name in ("tidy", "untidy"):
+        (tmp_path / name).mkdir()
+    tidy = clean_lines(tmp_path / "tidy", [rows[0], "cut", *rows])
+    untidy = clean_lines(tmp_path / "untidy", [rows[0], "", "cut", "", *rows])
+
+    assert not (tmp_path / "tidy" / "yellow_tripdata_2021-01.csv.work" / "lines.parquet").exists()
+    assert (tmp_path / "untidy" / "yellow_tripdata_2021-01.csv.work" / "lines.parquet").exists()
+    assert untidy.cleaned.equals(tidy.cleaned)
+    assert untidy.quarantine.equals(tidy.quarantine)
+
+
+@pytest.mark.parametrize("options", [{}, {"actions": {"unreadable": "warn"}}, {"actions": {"unreadable": "off"}}])
+def test_a_malformed_line_is_quarantined_whatever_the_action_of_unreadable(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    # There is nothing of it that could be kept.
+    outcome = clean_lines(tmp_path, [trip(), "cut"], **options)
+
+    assert lines_turned_away(outcome) == [(2, "cut")]
+    assert outcome.is_conserved

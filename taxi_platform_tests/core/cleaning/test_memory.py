@@ -1,0 +1,49 @@
+"""A month's size must not be a process's size: memory stays bounded while months grow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taxi_platform.core.cleaning.clean import STAGE_IN_MEMORY_ROWS
+
+pytest.importorskip("resource")
+
+LARGEST_RSS_MB = 1_000
+CLEAN_AND_MEASURE = """
+import resource, sys
+from pathlib import Path
+from taxi_platform.core.month import Month
+from taxi_platform.core.source.sample import write_month
+from taxi_platform_tests.core.cleaning.months import YELLOW, raw_file
+from taxi_platform.core.cleaning import clean
+
+step, path, rows = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+if step == "write":
+    write_month(YELLOW, Month(2021, 1), rows, path)
+else:
+    (path.parent / step).mkdir()
+    month = clean(YELLOW, Month(2021, 1), raw_file(path), YELLOW.actions(), path.parent / step)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print()  # ends the line of a progress bar
+    print(month.cleaned.rows + month.quarantine.rows, peak // (1 << 20 if sys.platform == "darwin" else 1 << 10))
+"""
+
+
+def in_a_process_of_its_own(step: str, path: Path, rows: int) -> str:
+    command = [sys.executable, "-c", CLEAN_AND_MEASURE, step, str(path), str(rows)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("rows", [200_000, 2_500_000])
+def test_cleaning_a_month_stays_within_its_memory(rows: int, tmp_path: Path) -> None:
+    path = tmp_path / "yellow_tripdata_2021-01.csv.gz"
+    in_a_process_of_its_own("write", path, rows)
+    cleaned, peak = map(int, in_a_process_of_its_own("clean", path, rows).splitlines()[-1].split())
+
+    assert cleaned == rows
+    assert peak <= LARGEST_RSS_MB
+    assert (tmp_path / "clean" / "stage.duckdb").exists() == (rows > STAGE_IN_MEMORY_ROWS)

@@ -1,0 +1,173 @@
+"""Downloads that were interrupted: by the server, by the network, or by the end of the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+import pytest
+
+from taxi_platform.core.source import RetryPolicy, UnavailableError
+from taxi_platform_tests.core.source import months
+from taxi_platform_tests.core.source.conftest import IMPATIENT, LOG, Fetcher
+from taxi_platform_tests.core.source.server import Answer, Server, StoredFile
+
+PATH = f"/{months.CSV}"
+PART, RECORD = f".{months.CSV}.part", f".{months.CSV}.part.json"
+MONDAY = "Mon, 04 Jul 2022 10:00:00 GMT"
+BODY = months.csv(8000)
+NEWER = months.csv(9000, seed=1)
+HALF = len(BODY) // 2
+
+
+def test_a_cut_download_is_taken_up_at_the_byte_it_stopped_at(
+    fetch: Fetcher, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF), StoredFile(BODY))
+
+    with caplog.at_level(logging.INFO):
+        raw = fetch(server.url).raw
+
+    first, second = server.asked(PATH)
+    assert "Range" not in first.headers
+    assert second.headers["Range"] == f"bytes={HALF}-"
+    assert second.headers["If-Range"] == '"v1"'
+    assert raw.path.read_bytes() == BODY
+    assert raw.publication.bytes == len(BODY)
+    assert server.sent == len(BODY)
+    assert f"taking up the download at byte {HALF:,}" in caplog.text
+    assert fetch.left == {months.CSV, "provenance.json"}
+
+
+def test_a_download_that_is_cut_again_and_again_arrives_piece_by_piece(fetch: Fetcher, server: Server) -> None:
+    cut = StoredFile(BODY, cut_at=len(BODY) // 3)
+    server.serve(PATH, cut, cut, StoredFile(BODY))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert server.sent == len(BODY)
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'], ids=["no etag", "a weak etag"])
+def test_without_a_strong_etag_the_time_of_change_says_which_version_to_take_up(
+    fetch: Fetcher, server: Server, etag: str | None
+) -> None:
+    whole = StoredFile(BODY, etag, MONDAY)
+    server.serve(PATH, StoredFile(BODY, etag, MONDAY, cut_at=HALF), whole)
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert server.asked(PATH)[1].headers["If-Range"] == MONDAY
+    assert server.sent == len(BODY)
+
+
+def test_a_download_of_no_known_version_starts_anew(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, StoredFile(BODY, 'W/"v1"', cut_at=HALF), StoredFile(BODY, 'W/"v1"'))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert "Range" not in server.asked(PATH)[1].headers
+
+
+@pytest.mark.parametrize("ignores_if_range", [False, True], ids=["a good server", "a server that ignores If-Range"])
+def test_a_file_that_changed_in_between_is_started_anew(fetch: Fetcher, server: Server, ignores_if_range: bool) -> None:
+    newer = StoredFile(NEWER, '"v2"', ignores_if_range=ignores_if_range)
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF), newer)
+
+    raw = fetch(server.url).raw
+
+    assert raw.path.read_bytes() == NEWER
+    assert raw.publication.etag == '"v2"'
+
+
+def test_a_range_that_begins_elsewhere_is_not_appended(fetch: Fetcher, server: Server) -> None:
+    elsewhere = Answer(206, BODY[:HALF], {"ETag": '"v1"', "Content-Range": f"bytes 0-{HALF - 1}/{len(BODY)}"})
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF), elsewhere, StoredFile(BODY))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+
+
+def test_a_server_without_ranges_sends_a_cut_file_whole_again(fetch: Fetcher, server: Server) -> None:
+    headers = {"ETag": '"v1"'}
+    server.serve(PATH, Answer(200, BODY, headers, cut_at=HALF), Answer(200, BODY, headers))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert server.sent == HALF + len(BODY)
+
+
+def test_a_body_that_is_cut_every_time_is_unavailable_and_says_what_is_missing(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, Answer(200, BODY, cut_at=HALF))
+    with pytest.raises(UnavailableError, match=f"expected {len(BODY):,} bytes, got {HALF:,}") as error:
+        fetch(server.url)
+    assert error.value.may_pass_later
+    assert len(server.asked(PATH)) == IMPATIENT.attempts
+
+
+def test_what_an_earlier_process_left_is_taken_up(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF))
+    with pytest.raises(UnavailableError):
+        fetch(server.url, RetryPolicy(attempts=1))
+    assert fetch.left == {PART, RECORD}
+    assert json.loads((fetch.folder / RECORD).read_text(encoding="utf-8"))["etag"] == '"v1"'
+    server.serve(PATH, StoredFile(BODY))
+
+    raw = fetch(server.url, RetryPolicy(attempts=1)).raw
+
+    assert server.asked(PATH)[-1].headers["Range"] == f"bytes={HALF}-"
+    assert raw.path.read_bytes() == BODY
+    assert server.sent == len(BODY)
+    assert fetch.left == {months.CSV, "provenance.json"}
+
+
+def test_a_part_that_is_whole_already_is_no_obstacle(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF))
+    with pytest.raises(UnavailableError):
+        fetch(server.url, RetryPolicy(attempts=1))
+    (fetch.folder / PART).write_bytes(BODY)  # as if it had ended between its last byte and its last step
+    server.serve(PATH, StoredFile(BODY))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+
+
+def test_a_download_that_cannot_be_taken_up_is_logged_without_the_password_and_started_anew(
+    fetch: Fetcher, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF), Answer(416), StoredFile(BODY))
+    with caplog.at_level(logging.INFO, logger=LOG.name):
+        raw = fetch(server.url.replace("http://", "http://reader:s3cret@")).raw
+    assert raw.path.read_bytes() == BODY
+    logged = [record.getMessage() for record in caplog.records if record.name == LOG.name]
+    assert any("cannot take up the interrupted download at http://reader:***@" in message for message in logged)
+    assert not any("s3cret" in message for message in logged)
+
+
+@pytest.mark.parametrize("left", [{PART: b"junk"}, {RECORD: b"{}"}, {PART: b""}], ids=["a part", "a record", "nothing"])
+def test_half_of_what_an_earlier_process_should_have_left_is_no_obstacle(
+    fetch: Fetcher, server: Server, left: dict[str, bytes]
+) -> None:
+    fetch.folder.mkdir(parents=True)
+    for name, content in left.items():
+        (fetch.folder / name).write_bytes(content)
+    server.serve(PATH, StoredFile(BODY))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert fetch.left == {months.CSV, "provenance.json"}
+
+
+def test_a_part_of_another_sources_file_is_not_taken_up(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF))
+    with pytest.raises(UnavailableError):
+        fetch(server.url, RetryPolicy(attempts=1))
+    server.serve(f"/elsewhere{PATH}", StoredFile(NEWER))  # by chance under the same ETag
+
+    assert fetch(f"{server.url}/elsewhere").raw.path.read_bytes() == NEWER
+
+
+def test_a_body_that_stalls_is_given_up_and_taken_up_again(fetch: Fetcher, server: Server) -> None:
+    stalled = Answer(200, BODY, {"ETag": '"v1"'}, stall_at=HALF)
+    server.serve(PATH, stalled, StoredFile(BODY))
+
+    started = time.monotonic()
+    raw = fetch(server.url, RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.01, timeout=0.3)).raw
+
+    assert time.monotonic() - started < 5
+    assert raw.path.read_bytes() == BODY
+    assert server.asked(PATH)[1].headers["Range"] == f"bytes={HALF}-"
+
+
+def test_a_body_that_always_stalls_is_unavailable(fetch: Fetcher, server: Server) -> None:
+    server.serve(PATH, Answer(200, BODY, stall_at=HALF))
+    with pytest.raises(UnavailableError, match="dropped the line"):
+        fetch(server.url, RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.01, timeout=0.2))
+    assert len(server.asked(PATH)) == 2

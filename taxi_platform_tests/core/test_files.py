@@ -1,0 +1,148 @@
+"""Work folders die with their process, and files are published whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from taxi_platform.core.files import copy_hashed, publish, sha256_of, work_folder, write_text
+
+NAME = "2020-11.parquet"
+_REPOSITORY = Path(__file__).parents[2]
+
+_WORKER = """
+import sys
+from pathlib import Path
+from taxi_platform.core.files import work_folder
+
+with work_folder(Path(sys.argv[1]), sys.argv[2]) as work:
+    (work / "half").write_text("half")
+    print(work, flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_worker(parent: Path, name: str = NAME) -> tuple[subprocess.Popen[str], Path]:
+    """A process that holds a work folder until its input ends."""
+    command = [sys.executable, "-c", _WORKER, str(parent), name]
+    worker = subprocess.Popen(command, cwd=_REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    return worker, Path(worker.stdout.readline().strip())
+
+
+def test_a_work_folder_is_private_empty_and_beside_what_is_published(tmp_path: Path) -> None:
+    with work_folder(tmp_path / "new", NAME) as work:
+        assert work.parent == tmp_path / "new"
+        assert work.name.startswith(".")
+        assert list(work.iterdir()) == []
+        with work_folder(tmp_path / "new", NAME) as other:
+            assert other != work
+        assert work.is_dir()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_work_folder_goes_when_the_work_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), work_folder(tmp_path, NAME) as work:
+        (work / "half").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_to_work_on_the_same_name(tmp_path: Path) -> None:
+    worker, left = start_worker(tmp_path)
+    with worker:
+        worker.kill()
+    assert (left / "half").exists()
+
+    with work_folder(tmp_path, "2020-12.parquet"):
+        assert left.exists()  # another name's
+    with work_folder(tmp_path, NAME):
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    worker, held = start_worker(tmp_path)
+    with worker:
+        with work_folder(tmp_path, NAME) as work:
+            assert work != held
+        assert (held / "half").read_text() == "half"
+    assert worker.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+_HURRIED_WORKER = """
+import sys
+from pathlib import Path
+from taxi_platform.core.files import write_text
+
+for number in range(200):
+    write_text(Path(sys.argv[1]), f"{sys.argv[2]} {number}")
+"""
+
+
+def test_many_processes_that_work_on_one_name_do_not_disturb_each_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HURRIED_WORKER, str(tmp_path / NAME)]
+    workers = [subprocess.Popen([*command, str(number)], cwd=_REPOSITORY) for number in range(4)]
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0, 0]
+    assert (tmp_path / NAME).read_text().endswith(" 199")
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_publishing_moves_a_file_to_its_place_and_makes_the_folder_for_it(tmp_path: Path) -> None:
+    (tmp_path / "temporary").write_text("new")
+    publish(tmp_path / "temporary", tmp_path / "far" / "away" / NAME)
+    assert (tmp_path / "far" / "away" / NAME).read_text() == "new"
+    assert not (tmp_path / "temporary").exists()
+
+
+def test_publishing_replaces_a_file_and_leaves_the_old_one_to_who_is_reading_it(tmp_path: Path) -> None:
+    final = tmp_path / NAME
+    final.write_text("old")
+    with final.open() as reader:
+        (tmp_path / "temporary").write_text("new")
+        publish(tmp_path / "temporary", final)
+        assert reader.read() == "old"
+    assert final.read_text() == "new"
+
+
+def test_readers_of_a_file_that_is_replaced_all_the_time_never_see_half_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    versions = ["a" * 100_000, "b" * 50_000]
+    write_text(path, versions[0])
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            for version in versions:
+                write_text(path, version)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        seen = {path.read_text(encoding="utf-8") for _ in range(2000)}
+    finally:
+        stop.set()
+        writer.join()
+    assert seen <= set(versions)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_text_is_written_as_utf8(tmp_path: Path) -> None:
+    write_text(tmp_path / "record.json", "Müller")
+    assert (tmp_path / "record.json").read_bytes() == "Müller".encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_a_copy_is_equal_and_its_hash_is_that_of_the_bytes(tmp_path: Path, size: int) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(size))
+    expected = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert copy_hashed(source, target) == sha256_of(source) == sha256_of(target) == expected
+    assert target.read_bytes() == source.read_bytes()

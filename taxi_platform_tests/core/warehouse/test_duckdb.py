@@ -1,0 +1,109 @@
+"""What is particular to a DuckDB file as a warehouse: one process at a time, and a path of any shape."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+from taxi_platform_tests.core.warehouse.months import JANUARY, contract_of, month_file
+
+CONTRACT = contract_of()
+_HOLD = "import duckdb, sys, time; con = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep({seconds})"
+
+
+@contextmanager
+def held_by_another_process(path: Path, seconds: float) -> Generator[int, None, None]:
+    """Another process has the file open; yields its id."""
+    command = [sys.executable, "-c", _HOLD.format(seconds=seconds), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder.pid
+        holder.kill()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+def test_a_locked_file_is_waited_for(path: Path, tmp_path: Path) -> None:
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "month")
+    with held_by_another_process(path, seconds=1):
+        started = time.monotonic()
+        assert DuckDBWarehouse(path, patience=60).replace_month(CONTRACT, JANUARY, file) == 1
+        assert time.monotonic() - started > 0.5
+
+
+def test_a_reader_waits_for_a_locked_file_too(path: Path, tmp_path: Path) -> None:
+    warehouse = DuckDBWarehouse(path, patience=60)
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "month"))
+    with held_by_another_process(path, seconds=1):
+        assert warehouse.read_months(CONTRACT, [JANUARY]).num_rows == 1
+
+
+def test_a_file_that_stays_locked_is_given_up_naming_who_holds_it_and_what_to_do(path: Path, tmp_path: Path) -> None:
+    file = month_file(CONTRACT, JANUARY, [], tmp_path / "month")
+    with held_by_another_process(path, seconds=60) as holder:
+        started = time.monotonic()
+        with pytest.raises(WarehouseError, match="another process has held the warehouse") as raised:
+            DuckDBWarehouse(path, patience=0.5).replace_month(CONTRACT, JANUARY, file)
+        assert time.monotonic() - started < 20
+    assert f"PID {holder}" in str(raised.value)
+    assert str(path) in str(raised.value)
+    assert "Fix: close the program that has the file open" in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"not a database, " * 1000, b"short"])
+def test_a_file_that_is_no_database_is_refused_at_once_whatever_its_path(tmp_path: Path, content: bytes) -> None:
+    # "lock" in the path once made every failure to open the file look like one worth ten minutes of waiting.
+    path = tmp_path / "block-14" / "padlock.duckdb"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    file = month_file(CONTRACT, JANUARY, [], tmp_path / "month")
+    started = time.monotonic()
+
+    with pytest.raises(WarehouseError, match="cannot be opened"):
+        DuckDBWarehouse(path).replace_month(CONTRACT, JANUARY, file)
+
+    assert time.monotonic() - started < 20
+    assert path.read_bytes() == content
+
+
+def test_a_file_this_very_process_has_open_is_a_clear_error(path: Path, tmp_path: Path) -> None:
+    file = month_file(CONTRACT, JANUARY, [], tmp_path / "month")
+    with (
+        duckdb.connect(str(path)),
+        pytest.raises(WarehouseError, match=r"cannot be opened.*different configuration"),
+    ):
+        DuckDBWarehouse(path).replace_month(CONTRACT, JANUARY, file)
+
+
+@pytest.mark.parametrize("name", ["plain", "with blank", "a#b c=d&e", "100%25", "Zürich 🚕", "it's"])
+def test_a_path_may_hold_any_character(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / f"{name}.duckdb"
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / f"{name}.parquet")
+
+    warehouse = open_warehouse(f"duckdb:///{path}")
+
+    assert warehouse.replace_month(CONTRACT, JANUARY, file) == 1
+    assert warehouse.read_months(CONTRACT, [JANUARY]).num_rows == 1
+    assert path.is_file()
+    assert sorted(it.name for it in tmp_path.iterdir()) == sorted([name, f"{name}.parquet"])
+
+
+def test_three_slashes_name_a_path_relative_to_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = month_file(CONTRACT, JANUARY, [], tmp_path / "month")
+    open_warehouse("duckdb:///sub/warehouse.duckdb").replace_month(CONTRACT, JANUARY, file)
+    assert (tmp_path / "sub" / "warehouse.duckdb").is_file()

@@ -1,0 +1,362 @@
+"""What every warehouse promises. A new kind is one more entry of `WAREHOUSES`."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.measures import measure_file
+from taxi_platform.core.month import Month
+from taxi_platform.core.warehouse import Warehouse, open_warehouse
+from taxi_platform_tests.core.warehouse.months import (
+    COLUMNS,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    contract_of,
+    month_file,
+    numbered_file,
+    rows_in,
+)
+from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, replace_month
+
+CONTRACT = contract_of()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of warehouse, and what the suite must see of it that the platform itself never asks."""
+
+    url: Callable[[Path], str]
+    comments: Callable[[str, str], Mapping[str, str]]
+
+
+def duckdb_comments(url: str, table: str) -> Mapping[str, str]:
+    with duckdb.connect(url.removeprefix("duckdb:///"), read_only=True) as con:
+        found = con.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $1 "
+            "UNION ALL SELECT '', comment FROM duckdb_tables() WHERE table_name = $1",
+            [table],
+        ).fetchall()
+    return dict(found)
+
+
+WAREHOUSES = {
+    "duckdb": Kind(url=lambda folder: f"duckdb:///{folder / 'warehouse.duckdb'}", comments=duckdb_comments),
+}
+
+
+@pytest.fixture(params=WAREHOUSES)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return WAREHOUSES[request.param]
+
+
+@pytest.fixture
+def url(kind: Kind, tmp_path: Path) -> str:
+    return kind.url(tmp_path)
+
+
+@pytest.fixture
+def warehouse(url: str) -> Warehouse:
+    return open_warehouse(url)
+
+
+def test_values_of_every_type_come_back_as_they_went_in(warehouse: Warehouse, tmp_path: Path) -> None:
+    rows = [
+        {
+            "pickup_datetime": datetime(2021, 1, 31, 23, 59, 59, 999999),
+            "vendor_id": 2**31 - 1,
+            "trip_number": 2**63 - 1,
+            "fare_amount": 0.1 + 0.2,
+            "note": "Zürich → 東京 🚕 'quoted' \"twice\", a,b\tc\\N\nnext line",
+            "licensed_on": date(2024, 2, 29),
+            "extra_columns": '{"new": "1"}',
+        },
+        {
+            "pickup_datetime": datetime(2041, 11, 17, 4, 59, 46),
+            "vendor_id": -(2**31),
+            "trip_number": -(2**63),
+            "fare_amount": -1e300,
+            "note": "",
+            "licensed_on": date(2041, 11, 17),
+        },
+        {"pickup_datetime": datetime(3019, 2, 3), "fare_amount": -0.01, "licensed_on": date(3019, 2, 3)},
+        {"pickup_datetime": datetime(1900, 1, 1), "note": "\\N", "licensed_on": date(1900, 1, 1)},
+        {},
+    ]
+
+    written = warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, rows, tmp_path / "month"))
+
+    table = warehouse.read_months(CONTRACT, [JANUARY])
+    assert written == len(rows)
+    assert table.schema.remove_metadata() == pa.schema([pa.field("source_month", pa.date32()), *CONTRACT.arrow_schema])
+    nulls = dict.fromkeys(CONTRACT.arrow_schema.names)
+    expected = [{"source_month": JANUARY.first_day, **nulls, **row} for row in rows]
+    assert rows_in(table) == sorted((tuple(row.values()) for row in expected), key=repr)
+
+
+def test_a_month_of_no_rows_can_be_stored_and_empties_the_month(warehouse: Warehouse, tmp_path: Path) -> None:
+    nothing = month_file(CONTRACT, JANUARY, [], tmp_path / "nothing")
+    assert warehouse.replace_month(CONTRACT, JANUARY, nothing) == 0
+    assert warehouse.read_months(CONTRACT, [JANUARY]).num_rows == 0
+
+    load(warehouse, tmp_path, JANUARY, numbers=[1, 2])
+    assert warehouse.replace_month(CONTRACT, JANUARY, nothing) == 0
+    assert warehouse.read_months(CONTRACT, [JANUARY]).num_rows == 0
+
+
+def test_a_rerun_replaces_the_month(warehouse: Warehouse, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert load(warehouse, tmp_path, JANUARY, numbers=[1, 2, 3]) == 3
+    assert numbers_of(warehouse, JANUARY) == [1, 2, 3]
+
+
+def test_a_corrected_month_shrinks_and_grows_with_its_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1, 2, 3])
+    load(warehouse, tmp_path, JANUARY, numbers=[2])
+    assert numbers_of(warehouse, JANUARY) == [2]
+    load(warehouse, tmp_path, JANUARY, numbers=[2, 4, 5, 6])
+    assert numbers_of(warehouse, JANUARY) == [2, 4, 5, 6]
+
+
+def test_equal_rows_of_a_month_are_all_kept(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[7, 7, 7])
+    assert numbers_of(warehouse, JANUARY) == [7, 7, 7]
+
+
+def test_rows_with_a_pickup_in_another_month_belong_to_the_month_of_their_file(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    stray = {"pickup_datetime": datetime(2021, 2, 10), "trip_number": 100}
+    usual = {"pickup_datetime": datetime(2021, 1, 10), "trip_number": 101}
+    back = {"pickup_datetime": datetime(2021, 1, 10), "trip_number": 200}
+    january = month_file(CONTRACT, JANUARY, [stray, usual], tmp_path / "january")
+    february = month_file(CONTRACT, FEBRUARY, [back], tmp_path / "february")
+
+    for month, file in [(JANUARY, january), (FEBRUARY, february), (JANUARY, january), (FEBRUARY, february)]:
+        warehouse.replace_month(CONTRACT, month, file)
+
+    assert numbers_of(warehouse, JANUARY) == [100, 101]
+    assert numbers_of(warehouse, FEBRUARY) == [200]
+
+
+def test_other_months_and_other_datasets_are_left_alone(warehouse: Warehouse, tmp_path: Path) -> None:
+    other = contract_of(dataset="other")
+    warehouse.replace_month(other, JANUARY, month_file(other, JANUARY, [{"trip_number": 9}], tmp_path / "other"))
+    for month, numbers in [(JANUARY, [1]), (FEBRUARY, [2, 3]), (MARCH, [4]), (FEBRUARY, [5])]:
+        load(warehouse, tmp_path, month, numbers=numbers)
+
+    assert numbers_of(warehouse, JANUARY) == [1]
+    assert numbers_of(warehouse, FEBRUARY) == [5]
+    assert numbers_of(warehouse, MARCH) == [4]
+    assert rows_in(warehouse.read_months(other, [JANUARY]), "trip_number") == [(9,)]
+
+
+def test_several_months_are_read_together_and_told_apart(warehouse: Warehouse, tmp_path: Path) -> None:
+    for month, numbers in [(JANUARY, [1]), (FEBRUARY, [2, 3]), (MARCH, [4])]:
+        load(warehouse, tmp_path, month, numbers=numbers)
+
+    both = warehouse.read_months(CONTRACT, [MARCH, JANUARY])
+
+    assert rows_in(both, "source_month", "trip_number") == [(JANUARY.first_day, 1), (MARCH.first_day, 4)]
+
+
+def test_a_month_the_table_does_not_hold_reads_as_no_rows(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1])
+    assert warehouse.read_months(CONTRACT, [MARCH]).num_rows == 0
+    assert warehouse.read_months(CONTRACT, []).num_rows == 0
+    assert warehouse.measure_month(CONTRACT, MARCH).rows == 0
+
+
+def test_a_column_the_contract_gains_is_added_and_is_null_in_old_rows(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1])
+    grown = contract_of({**COLUMNS, "cbd_congestion_fee": "float64"})
+
+    before = warehouse.read_months(grown, [JANUARY])
+    assert rows_in(before, "trip_number", "cbd_congestion_fee") == [(1, None)]
+    assert warehouse.measure_month(grown, JANUARY).columns["cbd_congestion_fee"] == (0, 0)
+
+    rows = [{"trip_number": 2, "cbd_congestion_fee": 0.75}]
+    warehouse.replace_month(grown, FEBRUARY, month_file(grown, FEBRUARY, rows, tmp_path / "grown"))
+    after = warehouse.read_months(grown, [JANUARY, FEBRUARY])
+    assert rows_in(after, "trip_number", "cbd_congestion_fee") == [(1, None), (2, 0.75)]
+
+
+def test_a_month_cleaned_under_an_older_contract_still_loads(warehouse: Warehouse, tmp_path: Path) -> None:
+    grown = contract_of({**COLUMNS, "cbd_congestion_fee": "float64"})
+    old = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "old")
+    warehouse.replace_month(grown, JANUARY, old)
+    table = warehouse.read_months(grown, [JANUARY])
+    assert rows_in(table, "trip_number", "cbd_congestion_fee") == [(1, None)]
+
+
+def test_a_table_column_of_another_type_is_named_and_nothing_changes(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1])
+    retyped = contract_of({**COLUMNS, "vendor_id": "string"})
+    file = month_file(retyped, JANUARY, [{"vendor_id": "CMT"}], tmp_path / "retyped")
+
+    with pytest.raises(WarehouseError, match=r"column vendor_id is \w+ in the table and \w+ in the contract") as raised:
+        warehouse.replace_month(retyped, JANUARY, file)
+
+    assert "Fix: " in str(raised.value)
+    assert warehouse.table_name(CONTRACT) in str(raised.value)
+    assert numbers_of(warehouse, JANUARY) == [1]
+
+
+def test_the_table_and_its_columns_carry_the_words_of_the_contract(
+    warehouse: Warehouse, kind: Kind, url: str, tmp_path: Path
+) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1])
+    comments = kind.comments(url, CONTRACT.table)
+    assert comments == {"": CONTRACT.description} | {
+        column.name: column.full_description for column in CONTRACT.table_columns
+    }
+
+    reworded = contract_of(description="Reworded.")
+    warehouse.replace_month(reworded, JANUARY, month_file(reworded, JANUARY, [], tmp_path / "reworded"))
+    assert kind.comments(url, CONTRACT.table)["vendor_id"] == "Reworded."
+
+
+def test_a_month_that_cannot_be_read_leaves_the_old_one(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1, 2])
+    torn = numbered_file(CONTRACT, JANUARY, 500_000, "torn", tmp_path / "torn")
+    with torn.path.open("r+b") as file:  # the footer is whole, most of the pages it points to are not
+        file.seek(torn.bytes // 2)
+        file.write(b"\xff" * (torn.bytes // 4))
+
+    with pytest.raises(WarehouseError, match="the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, torn)
+
+    assert numbers_of(warehouse, JANUARY) == [1, 2]
+
+
+def test_reading_from_a_warehouse_that_holds_nothing_says_what_is_missing(warehouse: Warehouse) -> None:
+    zones = load_catalog().zones
+    for read in (
+        lambda: warehouse.read_months(CONTRACT, [JANUARY]),
+        lambda: warehouse.measure_month(CONTRACT, JANUARY),
+        lambda: warehouse.read_reference(zones),
+    ):
+        with pytest.raises(WarehouseError, match=r"has no table .*(probe_trips|taxi_zones).* Fix: materialize"):
+            read()
+
+
+def test_reading_a_table_that_was_never_loaded_says_what_is_missing(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, JANUARY, numbers=[1])
+    never = contract_of(dataset="never_loaded")
+    for read in (lambda: warehouse.read_months(never, [JANUARY]), lambda: warehouse.measure_month(never, JANUARY)):
+        with pytest.raises(WarehouseError, match=r"has no table .*never_loaded_trips"):
+            read()
+
+
+def test_a_month_measures_the_same_in_the_store_as_in_its_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = numbered_file(CONTRACT, JANUARY, 20_000, "Zürich 🚕", tmp_path / "month")
+    warehouse.replace_month(CONTRACT, JANUARY, file)
+    load(warehouse, tmp_path, FEBRUARY, numbers=[1])
+
+    in_store = warehouse.measure_month(CONTRACT, JANUARY)
+    in_file = measure_file(file, CONTRACT.stored_columns, tmp_path)
+
+    assert in_store.rows == 20_000
+    assert in_store.columns.keys() == in_file.columns.keys()
+    assert list(in_store.differences(in_file)) == []
+
+
+def test_a_reference_table_is_replaced_as_a_whole(warehouse: Warehouse) -> None:
+    zones = load_catalog().zones
+
+    def some(*ids: int) -> pa.Table:
+        rows = [{"location_id": it, "borough": "N/A", "zone": "Governor's Island", "service_zone": None} for it in ids]
+        return pa.Table.from_pylist(rows, pa.schema([(it.name, it.type.arrow) for it in zones.columns]))
+
+    assert warehouse.replace_reference(zones, some(1, 2, 3)) == 3
+    assert warehouse.replace_reference(zones, some(2, 4)) == 2
+    assert warehouse.read_reference(zones).to_pylist() == some(2, 4).to_pylist()
+
+
+def test_different_months_from_two_processes_at_once_both_arrive(
+    warehouse: Warehouse, url: str, tmp_path: Path
+) -> None:
+    # Nothing is there yet: both also want to make the store, the schema and the table.
+    months = [JANUARY, FEBRUARY]
+    files = {month: [numbered_file(CONTRACT, month, 1_000, str(month), tmp_path / str(month)).path] for month in months}
+
+    at_once(replace_month, [(url, CONTRACT, month, files[month] * 3, None) for month in months])
+
+    table = warehouse.read_months(CONTRACT, months)
+    notes = Counter(rows_in(table, "source_month", "note"))
+    assert notes == {(month.first_day, str(month)): 1_000 for month in months}
+
+
+def test_the_same_month_from_two_processes_at_once_is_never_a_mix(
+    warehouse: Warehouse, url: str, tmp_path: Path
+) -> None:
+    sizes = {"left": 3_000, "right": 2_000}
+    files = {note: numbered_file(CONTRACT, JANUARY, rows, note, tmp_path / note) for note, rows in sizes.items()}
+    warehouse.replace_month(CONTRACT, JANUARY, files["left"])
+
+    writers = [
+        SPAWN.Process(target=replace_month, args=(url, CONTRACT, JANUARY, [file.path] * 5, None))
+        for file in files.values()
+    ]
+    for writer in writers:
+        writer.start()
+    seen = [Counter(note for (note,) in rows_in(warehouse.read_months(CONTRACT, [JANUARY]), "note"))]
+    while any(writer.is_alive() for writer in writers):
+        seen.append(Counter(note for (note,) in rows_in(warehouse.read_months(CONTRACT, [JANUARY]), "note")))
+    seen.append(Counter(note for (note,) in rows_in(warehouse.read_months(CONTRACT, [JANUARY]), "note")))
+
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert all(month in ({"left": 3_000}, {"right": 2_000}) for month in seen), seen
+
+
+def test_a_process_killed_while_it_replaces_a_month_leaves_the_old_month_whole(
+    warehouse: Warehouse, url: str, tmp_path: Path
+) -> None:
+    load(warehouse, tmp_path, FEBRUARY, numbers=[1])
+    old = numbered_file(CONTRACT, JANUARY, 1_000, "old", tmp_path / "old")
+    new = numbered_file(CONTRACT, JANUARY, 1_500_000, "new", tmp_path / "new")
+    started_at = time.monotonic()
+    warehouse.replace_month(CONTRACT, JANUARY, new)
+    seconds = time.monotonic() - started_at
+    warehouse.replace_month(CONTRACT, JANUARY, old)
+
+    killed = 0
+    for share in (0.15, 0.5, 0.85):
+        started = tmp_path / f"started-{share}"
+        process = SPAWN.Process(target=replace_month, args=(url, CONTRACT, JANUARY, [new.path], started))
+        process.start()
+        while not started.exists():
+            time.sleep(0.001)
+        time.sleep(seconds * share)
+        process.kill()
+        process.join()
+        left = Counter(str(note) for note in warehouse.read_months(CONTRACT, [JANUARY]).column("note").to_pylist())
+        assert left in (Counter({"old": 1_000}), Counter({"new": 1_500_000})), f"killed at {share}"
+        if left["new"]:  # it was done before the signal came
+            warehouse.replace_month(CONTRACT, JANUARY, old)
+        else:
+            killed += process.exitcode == -signal.SIGKILL
+
+    assert killed
+    assert warehouse.replace_month(CONTRACT, JANUARY, new) == 1_500_000
+    assert warehouse.measure_month(CONTRACT, JANUARY).rows == 1_500_000
+    assert numbers_of(warehouse, FEBRUARY) == [1]
+
+
+def load(warehouse: Warehouse, folder: Path, month: Month, numbers: list[int]) -> int:
+    rows = [{"pickup_datetime": datetime(month.year, month.number, 15), "trip_number": number} for number in numbers]
+    return warehouse.replace_month(CONTRACT, month, month_file(CONTRACT, month, rows, folder / "some.parquet"))
+
+
+def numbers_of(warehouse: Warehouse, month: Month) -> list[int]:
+    return [number for (number,) in rows_in(warehouse.read_months(CONTRACT, [month]), "trip_number")]

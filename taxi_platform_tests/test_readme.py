@@ -1,0 +1,128 @@
+"""Every command of the README is run, in order, as a reader would: in bash, from the project's folder.
+
+Two things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on this
+machine that serves generated months, because tests have no network. `make dev` is started in the background, as a
+reader would leave it running in another terminal, and ended with the test.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.month import Month
+from taxi_platform.core.source.sample import write_month
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        web = stack.enter_context(_served(_months(tmp_path / "web", ["2020-10", "2020-11", "2020-12"])))
+        environ = _environ(tmp_path / "data", dev_port := _free_port())
+        for block in BLOCKS:
+            script = re.sub(r"(SOURCE=)web\b", rf"\g<1>{web}", block)
+            if script.strip() == "make dev":
+                stack.enter_context(_running("make dev", environ, dev_port))
+            elif script.strip() != "make check":  # .ci/run runs it; it would lint half-written files beside this test
+                done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=ROOT, env=environ, **_CAPTURED)
+                assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        # The backfill was only queued: the daemon behind `make dev` runs it, with the rules of the contract again.
+        warehouse = tmp_path / "data" / "warehouse.duckdb"
+        _wait_until(lambda: _rows_by_month(warehouse).get("2020-12", 0) > 900, seconds=120)
+    assert set(_rows_by_month(warehouse)) == {"2020-10", "2020-11", "2020-12"}
+
+
+def test_the_readme_lists_every_rule_and_its_action() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (reject|warn|off) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    for contract in load_catalog().trips.values():
+        assert table == {rule.name: rule.action for rule in contract.rules}
+
+
+def test_make_alone_lists_its_targets() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, **_CAPTURED).stdout
+    for target in ("run", "dev", "test", "check", "backfill"):
+        assert f"make {target} " in listed
+
+
+_CAPTURED = {"capture_output": True, "text": True, "timeout": 240}
+
+
+def _environ(data_dir: Path, port: int) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_"))}
+    return kept | {"TAXI_DATA_DIR": str(data_dir), "PORT": str(port), "TAXI_SAMPLE_ROWS": "1000"}
+
+
+def _months(folder: Path, months: list[str]) -> Path:
+    folder.mkdir()
+    for month in months:
+        write_month(load_catalog().trips["green"], Month.parse(month), 1_000, folder / f"green_tripdata_{month}.csv.gz")
+    return folder
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    port = _free_port()
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        _wait_until(lambda: _answers(port), seconds=20)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@contextmanager
+def _running(command: str, environ: dict[str, str], port: int) -> Iterator[None]:
+    """A command that goes on until it is interrupted, as by Ctrl-C; its months come from the sample generator."""
+    shell = ["bash", "-c", f"exec {command}"]
+    with subprocess.Popen(
+        shell, cwd=ROOT, env=environ | {"TAXI_SOURCE": "sample"}, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            _wait_until(lambda: _answers(port), seconds=90)
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _rows_by_month(warehouse: Path) -> dict[str, int]:
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as con:
+            rows = con.execute("SELECT strftime(source_month, '%Y-%m'), count(*) FROM taxi.green_trips GROUP BY 1")
+            return dict(rows.fetchall())
+    except duckdb.IOException:  # a run is writing
+        return {}
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as it:
+        return it.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+def _wait_until(condition, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds:.0f} s in vain")
+        time.sleep(0.5)

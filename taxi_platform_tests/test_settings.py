@@ -1,0 +1,205 @@
+"""The environment: what every variable accepts, what a refusal says, and that nothing else reads it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from taxi_platform.core.errors import SettingsError
+from taxi_platform.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+VARIABLES = {
+    "TAXI_DATA_DIR",
+    "TAXI_SOURCE",
+    "TAXI_SAMPLE_ROWS",
+    "TAXI_LAKE_URL",
+    "TAXI_WAREHOUSE_URL",
+    "TAXI_ALERT_URLS",
+}
+HERE = Path.cwd()
+
+
+def test_an_empty_environment_gives_defaults_that_need_no_account() -> None:
+    settings = Settings.from_env({})
+
+    assert settings == Settings()
+    assert settings.data_dir == HERE / "data"
+    assert settings.source == "web"
+    assert settings.sample_rows == 20_000
+    assert settings.lake_url == str(HERE / "data" / "lake")
+    assert settings.warehouse_url == f"duckdb:///{HERE / 'data' / 'warehouse.duckdb'}"
+    assert settings.alert_urls == ()
+    assert settings.from_environment == frozenset()
+
+
+def test_lake_and_warehouse_follow_the_data_folder() -> None:
+    settings = Settings.from_env({"TAXI_DATA_DIR": "/srv/taxi"})
+
+    assert settings.lake_url == "/srv/taxi/lake"
+    assert settings.warehouse_url == "duckdb:////srv/taxi/warehouse.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute", "expected"),
+    [
+        ("TAXI_DATA_DIR", "/srv/taxi", "data_dir", Path("/srv/taxi")),
+        ("TAXI_DATA_DIR", "there", "data_dir", HERE / "there"),
+        ("TAXI_DATA_DIR", "~/taxi", "data_dir", Path.home() / "taxi"),
+        ("TAXI_SOURCE", "web", "source", "web"),
+        ("TAXI_SOURCE", " sample ", "source", "sample"),
+        ("TAXI_SOURCE", "https://example.com/trips", "source", "https://example.com/trips"),
+        ("TAXI_SOURCE", "http://localhost:8000", "source", "http://localhost:8000"),
+        ("TAXI_SOURCE", "file:///srv/trips", "source", "file:///srv/trips"),
+        ("TAXI_SOURCE", "/srv/trips", "source", "/srv/trips"),
+        ("TAXI_SAMPLE_ROWS", "1", "sample_rows", 1),
+        ("TAXI_SAMPLE_ROWS", "20000000", "sample_rows", 20_000_000),
+        ("TAXI_LAKE_URL", "/srv/lake", "lake_url", "/srv/lake"),
+        ("TAXI_LAKE_URL", "lake", "lake_url", "lake"),
+        ("TAXI_LAKE_URL", "file:///srv/lake", "lake_url", "file:///srv/lake"),
+        ("TAXI_LAKE_URL", "gs://bucket", "lake_url", "gs://bucket"),
+        ("TAXI_LAKE_URL", "gs://bucket/some/prefix", "lake_url", "gs://bucket/some/prefix"),
+        ("TAXI_WAREHOUSE_URL", "duckdb:///w.duckdb", "warehouse_url", "duckdb:///w.duckdb"),
+        ("TAXI_WAREHOUSE_URL", "duckdb:////srv/w.duckdb", "warehouse_url", "duckdb:////srv/w.duckdb"),
+        ("TAXI_WAREHOUSE_URL", "postgresql://u:p@h:5432/db", "warehouse_url", "postgresql://u:p@h:5432/db"),
+        ("TAXI_WAREHOUSE_URL", "bigquery://project/dataset", "warehouse_url", "bigquery://project/dataset"),
+        ("TAXI_ALERT_URLS", "slack://a/b  mailto://c", "alert_urls", ("slack://a/b", "mailto://c")),
+    ],
+)
+def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str, expected: object) -> None:
+    settings = Settings.from_env({name: value})
+
+    assert getattr(settings, attribute) == expected
+    assert settings.from_environment == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("TAXI_DATA_DIR", "gs://bucket", "a folder"),
+        ("TAXI_DATA_DIR", __file__, "a folder"),
+        *(
+            ("TAXI_SOURCE", value, "web, sample, or a base URL or folder")
+            for value in ("WEB", "mirror", "ftp://example.com", "https://", "file://elsewhere/x", "gs://bucket")
+        ),
+        *(
+            ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
+            for value in ("0", "-1", "1.5", "many", "1e3", "20000001", "٣", "9" * 5_000)
+        ),
+        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, or gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "s3://bucket", "gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", __file__, "a folder"),
+        *(
+            ("TAXI_WAREHOUSE_URL", value, "duckdb:///path, postgresql://…, or bigquery://project/dataset")
+            for value in (
+                "duckdb://",
+                "duckdb:///",
+                "duckdb://relative/path",
+                "/srv/w.duckdb",
+                "mysql://h/db",
+                "bigquery://project",
+                "bigquery:///dataset",
+                "postgresql://",
+            )
+        ),
+        ("TAXI_ALERT_URLS", "slack", "Apprise URLs separated by blanks"),
+        ("TAXI_ALERT_URLS", "slack://a b", "Apprise URLs separated by blanks"),
+    ],
+)
+def test_a_value_that_is_refused_is_named_with_what_is_accepted(name: str, value: str, accepted: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env({name: value})
+
+    assert f"{name}=" in str(error.value)
+    assert accepted in str(error.value)
+    assert value in str(error.value) or name == "TAXI_ALERT_URLS"
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+@pytest.mark.parametrize("empty", ["", "  ", "\t"])
+def test_an_empty_value_counts_as_not_set(name: str, empty: str) -> None:
+    assert Settings.from_env({name: empty}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TAXI_SOURCE", "ftp://user:hunter2@example.com"),
+        ("TAXI_LAKE_URL", "s3://user:hunter2@bucket"),
+        ("TAXI_WAREHOUSE_URL", "mysql://user:hunter2@host/db"),
+        ("TAXI_WAREHOUSE_URL", "postgres://user:hunter2@host/db"),
+        ("TAXI_WAREHOUSE_URL", "postgres://user:hun/ter2@hunter2@host/db"),
+        ("TAXI_WAREHOUSE_URL", "mysql://host/db?password=hunter2"),
+        ("TAXI_WAREHOUSE_URL", "mysql://host/db?user=me&password=hunter2"),
+        ("TAXI_ALERT_URLS", "slack://hunter2/b hunter2"),
+    ],
+)
+def test_a_refusal_does_not_tell_the_password(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env({name: value})
+
+    assert "hunter2" not in str(error.value)
+    assert "***" in str(error.value)
+
+
+def test_settings_do_not_show_secrets_when_they_are_printed() -> None:
+    settings = Settings.from_env(
+        {
+            "TAXI_LAKE_URL": "gs://bucket?key=hunter2",
+            "TAXI_WAREHOUSE_URL": "postgresql://user:hunter2@host/db",
+            "TAXI_ALERT_URLS": "slack://hunter2/b",
+        }
+    )
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings)
+
+
+def test_a_source_with_a_password_is_not_shown_when_settings_are_printed() -> None:
+    assert "hunter2" not in repr(Settings.from_env({"TAXI_SOURCE": "https://user:hunter2@example.com/trips"}))
+
+
+def test_settings_tell_which_variables_were_set() -> None:
+    settings = Settings.from_env({"TAXI_SOURCE": "sample", "TAXI_ALERT_URLS": "", "HOME": "/root"})
+
+    assert settings.from_environment == {"TAXI_SOURCE"}
+
+
+def test_settings_read_the_process_environment_when_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAXI_SAMPLE_ROWS", "17")
+
+    assert Settings.from_env().sample_rows == 17
+
+
+def test_the_example_file_names_every_variable_and_tells_its_true_default() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^# (TAXI_[A-Z_]+)=(.*)$", example, flags=re.MULTILINE))
+
+    assert documented.keys() == VARIABLES
+    told, actual = Settings.from_env(documented), Settings()
+    assert (told.data_dir, told.source, told.sample_rows) == (actual.data_dir, actual.source, actual.sample_rows)
+    assert Path(told.lake_url).resolve() == Path(actual.lake_url)
+    assert Path(told.warehouse_url.removeprefix("duckdb:///")).resolve() == Path(actual.data_dir / "warehouse.duckdb")
+    assert told.alert_urls == actual.alert_urls
+
+
+def test_settings_know_exactly_the_variables_of_the_design() -> None:
+    found = set(re.findall(r'"(TAXI_[A-Z_]+)":', (ROOT / "taxi_platform" / "settings.py").read_text(encoding="utf-8")))
+
+    assert found == VARIABLES
+
+
+def test_no_other_module_reads_the_environment() -> None:
+    readers = {
+        path.name
+        for path in (ROOT / "taxi_platform").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute | ast.Name | ast.alias))
+        and {getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "name", None)}
+        & {"environ", "environb", "getenv"}
+    }
+
+    assert readers == {"settings.py"}
