@@ -41,7 +41,8 @@ $(READY): uv.lock pyproject.toml
 	@touch $@
 
 $(INSTANCE): deploy/local/dagster.yaml
-	@mkdir -p '$(@D)' && cp $< '$@'
+	@mkdir -p '$(@D)/.nux' && echo 'seen: true' > '$(@D)/.nux/nux.yaml'  # no newsletter dialog over the first page
+	@cp $< '$@'
 
 .PHONY: run
 run: $(READY) ## Bring one month from the source to the warehouse: make run DATASET=yellow MONTH=2021-01 SOURCE=sample

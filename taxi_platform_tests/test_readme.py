@@ -1,8 +1,8 @@
 """Every command of the README is run, in order, as a reader would: in bash, from the project's folder.
 
-Two things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on this
-machine that serves generated months, because tests have no network. `make dev` is started in the background, as a
-reader would leave it running in another terminal, and ended with the test.
+Two things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
+this machine that serves generated months, because tests have no network. `make dev` is started in the background, as
+a reader would leave it running in another terminal, and ended with the test.
 """
 
 import os
@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def _months(folder: Path, months: list[str]) -> Path:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
+def _served(folder: Path) -> Generator[str, None, None]:
     port = _free_port()
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
@@ -82,13 +82,11 @@ def _served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _running(command: str, environ: dict[str, str], port: int) -> Iterator[None]:
+def _running(command: str, environ: dict[str, str], port: int) -> Generator[None, None, None]:
     """A command that goes on until it is interrupted, as by Ctrl-C; its months come from the sample generator."""
     shell = ["bash", "-c", f"exec {command}"]
-    with subprocess.Popen(
-        shell, cwd=ROOT, env=environ | {"TAXI_SOURCE": "sample"}, start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with subprocess.Popen(shell, cwd=ROOT, env=environ | {"TAXI_SOURCE": "sample"}, **quiet) as process:
         try:
             _wait_until(lambda: _answers(port), seconds=90)
             yield
@@ -120,7 +118,7 @@ def _free_port() -> int:
         return it.getsockname()[1]
 
 
-def _wait_until(condition, seconds: float) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -28,7 +28,6 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
         "group_name": contract.dataset,
         "owners": [contract.owner],
         "io_manager_key": "parquet_io_manager",
-        "kinds": {"duckdb", "parquet"},
     }
 
     @dg.multi_asset(
@@ -38,12 +37,14 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             "cleaned": dg.AssetOut(
                 key=["cleaned", contract.table],
                 description=f"{contract.title}: the rows to be trusted, as Parquet with one schema for all years.",
+                kinds={"cleaned", "parquet"},
                 metadata=table_metadata(contract, contract.stored_columns),
                 **common,
             ),
             "quarantine": dg.AssetOut(
                 key=["quarantine", contract.table],
                 description=f"{contract.title}: every row that was turned away, as published, and the rules it broke.",
+                kinds={"quarantine", "parquet"},
                 metadata=quarantine_metadata(contract),
                 **common,
             ),

@@ -21,7 +21,7 @@ def build_lake_asset(contract: TripContract) -> dg.AssetsDefinition:
         partitions_def=partitions_of(contract),
         group_name=contract.dataset,
         owners=[contract.owner],
-        kinds={"parquet"},
+        kinds={"lake", "parquet"},
         metadata=table_metadata(contract, contract.stored_columns),
         io_manager_key="lake_io_manager",
     )

@@ -25,7 +25,7 @@ def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefini
         partitions_def=partitions_of(contract),
         group_name=contract.dataset,
         owners=[contract.owner],
-        kinds={"file"},
+        kinds={"raw", "file"},
         metadata={"documentation": dg.MetadataValue.url(contract.documentation)},
         io_manager_key="raw_io_manager",
     )

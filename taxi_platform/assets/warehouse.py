@@ -22,7 +22,7 @@ def build_warehouse_asset(contract: TripContract) -> dg.AssetsDefinition:
         partitions_def=partitions_of(contract),
         group_name=contract.dataset,
         owners=[contract.owner],
-        kinds={"table"},
+        kinds={"warehouse", "table"},
         metadata=table_metadata(contract, contract.table_columns),
         io_manager_key="warehouse_io_manager",
     )

@@ -29,8 +29,10 @@ def settings(spill_to: Path) -> dict[str, str | bool | int | float | list[str]]:
 
 
 def connect(spill_to: Path) -> duckdb.DuckDBPyConnection:
-    """An in-memory database of its own."""
-    return duckdb.connect(config=settings(spill_to))
+    """An in-memory database of its own, which keeps its progress to itself."""
+    con = duckdb.connect(config=settings(spill_to))
+    con.execute("SET enable_progress_bar = false")
+    return con
 
 
 def identifier(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Self
 
 from taxi_platform.core.errors import TaxiPlatformError
 
-_KEY = re.compile(r"(\d{4})-(\d{2})")
+_KEY = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)

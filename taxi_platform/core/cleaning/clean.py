@@ -63,7 +63,8 @@ class CleanedMonth:
     @property
     def summary(self) -> str:
         """The outcome in one line."""
-        reasons = ", ".join(f"{it.rule.name} {it.rejected:,}" for it in self.counts if it.rejected) or "nothing"
+        rejecting = [it for it in self.counts if it.rejected and it.action is RuleAction.REJECT]
+        reasons = ", ".join(f"{it.rule.name} {it.rejected:,}" for it in rejecting) or "nothing"
         return f"{self.cleaned.rows:,} rows cleaned, {self.quarantine.rows:,} quarantined ({reasons})"
 
 
