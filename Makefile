@@ -4,20 +4,18 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
--include .env
 DATASET ?= yellow
 MONTH ?= 2021-01
 FROM ?= $(MONTH)
 TO ?= $(FROM)
 PORT ?= 3000
-TAXI_DATA_DIR ?= $(CURDIR)/data
-DAGSTER_HOME ?= $(abspath $(TAXI_DATA_DIR))/dagster
-export TAXI_DATA_DIR DAGSTER_HOME
 # SOURCE=… on the command line, else TAXI_SOURCE; `make run` alone generates its month: nothing to download.
 ifdef SOURCE
+export SOURCE
 export TAXI_SOURCE := $(SOURCE)
 endif
 run zones: export TAXI_SOURCE ?= sample
+export CONFIG
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 # Dagster calls the command of the README superseded at every use.
@@ -25,7 +23,7 @@ export PYTHONWARNINGS := ignore:Function `job_execute_command` is superseded
 
 BIN := .venv/bin
 READY := .venv/.ready
-INSTANCE := $(DAGSTER_HOME)/dagster.yaml
+LAUNCH := $(BIN)/python -m taxi_platform.launch
 
 .PHONY: help
 help: ## List the targets
@@ -40,30 +38,25 @@ $(READY): uv.lock pyproject.toml
 	@$(BIN)/uv sync --locked --compile-bytecode --quiet
 	@touch $@
 
-$(INSTANCE): deploy/local/dagster.yaml
-	@mkdir -p '$(@D)/.nux' && echo 'seen: true' > '$(@D)/.nux/nux.yaml'  # no newsletter dialog over the first page
-	@cp $< '$@'
-
 .PHONY: run
 run: $(READY) ## Bring one month from the source to the warehouse: make run DATASET=yellow MONTH=2021-01 SOURCE=sample
-	@$(BIN)/python -m taxi_platform.preflight '$(DATASET)' '$(MONTH)'
-	@$(MAKE) -s '$(INSTANCE)'
-	@$(BIN)/dagster job execute -m taxi_platform.definitions -j '$(DATASET)_trips_job' \
-		--tags '{"dagster/partition": "$(MONTH)"}' $(if $(CONFIG),-c '$(CONFIG)')
+	@$(LAUNCH) run '$(DATASET)' '$(MONTH)' $(if $(CONFIG),'$(CONFIG)')
 
 .PHONY: zones
 zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sample
-	@$(MAKE) -s '$(INSTANCE)'
-	@$(BIN)/dagster job execute -m taxi_platform.definitions -j taxi_zones_job
+	@$(LAUNCH) zones
 
 .PHONY: dev
-dev: $(READY) $(INSTANCE) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
-	@$(BIN)/dagster dev -w workspace.yaml --host 127.0.0.1 --port '$(PORT)'
+dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
+	@$(LAUNCH) dev '$(PORT)'
 
 .PHONY: backfill
-backfill: $(READY) $(INSTANCE) ## Queue months for the running daemon: make backfill DATASET=green FROM=2020-10 TO=2020-12
-	@$(BIN)/python -m taxi_platform.preflight '$(DATASET)' '$(FROM)' '$(TO)'
-	@$(BIN)/dagster job backfill -w workspace.yaml -j '$(DATASET)_trips_job' --from '$(FROM)' --to '$(TO)' --noprompt
+backfill: $(READY) ## Queue months for the daemon of `make dev`: make backfill DATASET=green FROM=2020-10 TO=2020-12
+	@$(LAUNCH) backfill '$(DATASET)' '$(FROM)' '$(TO)'
+
+.PHONY: docs
+docs: $(READY) ## Write docs/data-dictionary.md anew from the contracts
+	@$(BIN)/python -m taxi_platform.core.catalog.dictionary > docs/data-dictionary.md
 
 .PHONY: test
 test: $(READY) ## Run every test

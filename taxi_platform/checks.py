@@ -1,11 +1,22 @@
-"""The promises as asset checks, made from the contracts; each looks at one month."""
+"""The statements about a month that are checked at every run, made from the contracts.
+
+What each looks at is in `core/findings.py`; here is what follows from it. A blocking check that fails stops what is
+downstream; a warning lets the month pass and shows it.
+"""
 
 import time
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 
 import dagster as dg
 
+from taxi_platform.core import findings
+from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.catalog.published import published_rows
+from taxi_platform.core.findings import Finding
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
@@ -14,79 +25,154 @@ from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
 
 
-def build_checks(contract: TripContract) -> list[dg.AssetChecksDefinition]:
-    """Every check on a dataset's assets."""
+@dataclass(frozen=True)
+class _Check:
+    """A check's name is a statement; the description says more."""
+
+    name: str
+    description: str
+    blocking: bool = False
+
+
+_CLEANED = (
+    _Check("rows_are_conserved", "Rows of the source file = cleaned rows + quarantined rows.", blocking=True),
+    _Check("schema_matches_contract", "The cleaned file has the contract's columns, and no others.", blocking=True),
+    _Check("required_values_present", "No row lacks a value that it means nothing without.", blocking=True),
+    _Check("known_columns_only", "The source file has no column the contract does not name."),
+    _Check("known_codes_only", "Columns of codes hold none that the contract does not explain."),
+    _Check("pickups_inside_month", "All but a few pickups are in the month the file is for."),
+    _Check("rejects_within_expectation", "The share of rejected rows is like that of the months before."),
+    _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
+    _Check("row_count_in_trend", "The month is not much larger or smaller than those before it."),
+)
+_LAKE = (_Check("lake_matches_cleaned", "The lake's object is the cleaned file, byte for byte.", blocking=True),)
+_WAREHOUSE = (
+    _Check(
+        "table_matches_lake",
+        "The table's month equals the lake's: rows, and per column values that are not null and their sum.",
+        blocking=True,
+    ),
+)
+
+
+def build_checks(contract: TripContract, catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+    """Every check on a dataset's assets: one step per asset, one result per check."""
     with warnings.catch_warnings():
         # Checking one month at a time is what Dagster calls a preview; without it a check would load every month.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [_rows_are_conserved(contract), _table_matches_lake(contract)]
+        return [_cleaned_checks(contract), _lake_checks(contract), _warehouse_checks(contract, catalog)]
 
 
-def _rows_are_conserved(contract: TripContract) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=["cleaned", contract.table],
-        additional_ins={
-            "raw": dg.AssetIn(key=["raw", contract.table]),
-            "quarantine": dg.AssetIn(key=["quarantine", contract.table]),
-        },
-        description="Rows of the source file = cleaned rows + quarantined rows: nothing is lost, nothing made up.",
-        blocking=True,
-        partitions_def=partitions_of(contract),
-    )
-    def rows_are_conserved(cleaned: ParquetFile, raw: RawFile, quarantine: ParquetFile) -> dg.AssetCheckResult:
-        with reported(contract.dataset):
-            same_file = raw.sha256 == cleaned.lineage.source_sha256 == quarantine.lineage.source_sha256
-        conserved = raw.rows == cleaned.rows + quarantine.rows
-        return dg.AssetCheckResult(
-            passed=conserved and same_file,
-            description=f"{raw.rows:,} rows in, {cleaned.rows:,} cleaned, {quarantine.rows:,} quarantined"
-            + ("" if same_file else "; the files were not all made from the raw file that is here now"),
-            metadata={
-                "rows in the source file": raw.rows,
-                "rows cleaned": cleaned.rows,
-                "rows quarantined": quarantine.rows,
-                "rows unaccounted for": raw.rows - cleaned.rows - quarantine.rows,
-            },
+def _specs(contract: TripContract, layer: str, checks: Iterable[_Check], *deps: str) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            check.name,
+            asset=[layer, contract.table],
+            additional_deps=[[dep, contract.table] for dep in deps],
+            description=check.description,
+            blocking=check.blocking,
+            partitions_def=partitions_of(contract),
+        )
+        for check in checks
+    ]
+
+
+def _results(
+    contract: TripContract, layer: str, checks: Iterable[_Check], found: Mapping[str, Callable[[], Finding]]
+) -> Iterator[dg.AssetCheckResult]:
+    for check in checks:
+        finding = found[check.name]()
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=[layer, contract.table],
+            passed=finding.holds,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            description=finding.says,
+            metadata=finding.figures,
         )
 
-    return rows_are_conserved
 
-
-def _table_matches_lake(contract: TripContract) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=["warehouse", contract.table],
-        additional_deps=[["lake", contract.table]],
-        description="The table's month equals the lake's: rows, and per column values that are not null and their sum.",
-        blocking=True,
-        partitions_def=partitions_of(contract),
+def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_cleaned_{contract.table}",
+        specs=_specs(contract, "cleaned", _CLEANED, "raw", "quarantine"),
+        ins={layer: dg.AssetIn(key=[layer, contract.table]) for layer in ("raw", "cleaned", "quarantine")},
+        can_subset=True,  # or the UI could not execute one of them alone
     )
-    def table_matches_lake(
+    def cleaned_checks(
+        context: dg.AssetCheckExecutionContext,
+        workspace: WorkspaceResource,
+        raw: RawFile,
+        cleaned: ParquetFile,
+        quarantine: ParquetFile,
+    ) -> Iterator[dg.AssetCheckResult]:
+        with reported(contract.dataset):
+            month = month_of(context, contract)
+            with workspace.folder_for(contract.dataset, f"{month}.checks") as work:
+                before = workspace.lineages_before(contract.dataset, month)
+                now = cleaned.lineage
+                schema = findings.schema_matches_contract(contract, cleaned)
+                profiled = cache(lambda: findings.profile(contract, month, cleaned, work))
+
+                def of_rows(judge: Callable[[], Finding]) -> Callable[[], Finding]:
+                    # What is asked of the rows takes the contract's columns for granted.
+                    return judge if schema.holds else lambda: Finding(holds=False, says=f"not judged: {schema.says}")
+
+                found = {
+                    "rows_are_conserved": lambda: findings.rows_are_conserved(raw, cleaned, quarantine),
+                    "schema_matches_contract": lambda: schema,
+                    "required_values_present": of_rows(lambda: findings.required_values_present(profiled())),
+                    "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
+                    "known_codes_only": of_rows(lambda: findings.known_codes_only(profiled())),
+                    "pickups_inside_month": of_rows(lambda: findings.pickups_inside_month(profiled())),
+                    "rejects_within_expectation": lambda: findings.rejects_within_expectation(now, before),
+                    "row_count_as_published": lambda: findings.row_count_as_published(
+                        raw, published_rows(contract.dataset, month)
+                    ),
+                    "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
+                }
+                asked = {key.name for key in context.selected_asset_check_keys}
+                yield from _results(contract, "cleaned", [it for it in _CLEANED if it.name in asked], found)
+
+    return cleaned_checks
+
+
+def _lake_checks(contract: TripContract) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_lake_{contract.table}",
+        specs=_specs(contract, "lake", _LAKE, "cleaned"),
+        ins={layer: dg.AssetIn(key=[layer, contract.table]) for layer in ("cleaned", "lake")},
+    )
+    def lake_checks(cleaned: ParquetFile, lake: ParquetFile) -> Iterator[dg.AssetCheckResult]:
+        found = {"lake_matches_cleaned": lambda: findings.lake_matches_cleaned(cleaned, lake)}
+        yield from _results(contract, "lake", _LAKE, found)
+
+    return lake_checks
+
+
+def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_warehouse_{contract.table}",
+        specs=_specs(contract, "warehouse", _WAREHOUSE, "lake"),
+    )
+    def warehouse_checks(
         context: dg.AssetCheckExecutionContext,
         lake: LakeResource,
         warehouse: WarehouseResource,
         workspace: WorkspaceResource,
-    ) -> dg.AssetCheckResult:
+    ) -> Iterator[dg.AssetCheckResult]:
         with reported(contract.dataset):
             month = month_of(context, contract)
-            store = warehouse.open()
+            store = warehouse.open(catalog)
             file = lake.open().get(contract, month)
-            with workspace.folder_for(contract.dataset, f"{month}.measure") as work:
+            with workspace.folder_for(contract.dataset, f"{month}.checks") as work:
                 in_lake = measure_file(file, contract.stored_columns, work)
-            in_table = store.measure_month(contract, month)
-            differences = list(in_table.differences(in_lake))
-        if not differences:
-            _say_how_it_went(context, contract, file, store.table_name(contract), in_table.rows)
-        return dg.AssetCheckResult(
-            passed=not differences,
-            description="; ".join(differences) or f"{in_table.rows:,} rows, {len(in_table.columns)} columns agree",
-            metadata={
-                "rows in the table": in_table.rows,
-                "rows in the lake": in_lake.rows,
-                "columns compared": len(in_table.columns),
-            },
-        )
+            finding = findings.table_matches_lake(store.measure_month(contract, month), in_lake)
+        if finding.holds:
+            _say_how_it_went(context, contract, file, store.table_name(contract), in_lake.rows)
+        yield from _results(contract, "warehouse", _WAREHOUSE, {"table_matches_lake": lambda: finding})
 
-    return table_matches_lake
+    return warehouse_checks
 
 
 def _say_how_it_went(

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+import duckdb
 
 from taxi_platform.core.errors import TaxiPlatformError
 
@@ -16,7 +17,7 @@ def reported(about: str) -> Generator[None, None, None]:
         about: The dataset and month, or table, the block works on.
 
     Raises:
-        dg.Failure: For every `TaxiPlatformError` and `OSError`. Dagster retries it only if trying again may help.
+        dg.Failure: For every `TaxiPlatformError`, `duckdb.Error` and `OSError`; it is retried only where that may help.
     """
     # The message says it all: the core's own stack below it would only bury it.
     try:
@@ -24,6 +25,14 @@ def reported(about: str) -> Generator[None, None, None]:
     except TaxiPlatformError as error:
         told = str(error) if error.about else f"{about}: {error}"
         raise dg.Failure(description=told, allow_retries=error.may_pass_later) from None
+    except duckdb.Error as error:
+        told = TaxiPlatformError(
+            "DuckDB could not do it",
+            about=about,
+            cause=str(error).splitlines()[0],
+            fix="see that the disk has room and that nothing else is using the files, then run the month again",
+        )
+        raise dg.Failure(description=str(told), allow_retries=False) from error
     except OSError as error:
         told = TaxiPlatformError(
             f"{error.strerror or type(error).__name__}",

@@ -7,10 +7,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.lake import Lake, open_lake
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform.settings import Settings
@@ -20,6 +24,20 @@ class WorkspaceResource(dg.ConfigurableResource):
     """The data folder, for work in progress."""
 
     data_dir: str
+
+    def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
+        """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
+        file = ParquetFile(Path(self.data_dir) / layer / dataset / f"{month}.parquet")
+        try:
+            _ = file.lineage
+        except (TaxiPlatformError, OSError, pa.ArrowInvalid):
+            return None  # whoever asks only compares with it: neither its own month nor later ones may stop at it
+        return file
+
+    def lineages_before(self, dataset: str, month: Month) -> list[Lineage]:
+        """Where the cleaned months of the year before `month` came from, as far as they are here."""
+        files = (self.kept("cleaned", dataset, earlier) for earlier in month.year_before)
+        return [file.lineage for file in files if file is not None]
 
     def folder_for(self, dataset: str, name: str) -> AbstractContextManager[Path]:
         """A private folder, gone when its block ends, on the file system the dataset's files are kept on."""
@@ -35,7 +53,7 @@ class SourceResource(dg.ConfigurableResource):
 
     def open(self, catalog: Catalog) -> Source:
         """The source."""
-        return open_source(self.location, Path(self.raw_dir), catalog, self.sample_rows)
+        return open_source(self.location.strip(), Path(self.raw_dir), catalog, self.sample_rows)
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -45,7 +63,7 @@ class LakeResource(dg.ConfigurableResource):
 
     def open(self) -> Lake:
         """The lake."""
-        return open_lake(self.url)
+        return open_lake(self.url.strip())
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -53,9 +71,9 @@ class WarehouseResource(dg.ConfigurableResource):
 
     url: str
 
-    def open(self) -> Warehouse:
+    def open(self, catalog: Catalog) -> Warehouse:
         """The warehouse."""
-        return open_warehouse(self.url)
+        return open_warehouse(self.url.strip(), catalog.zones)
 
 
 def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:

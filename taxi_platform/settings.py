@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
+
 from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.urls import local_path, mask_url
 
@@ -39,23 +41,37 @@ class Settings:
             object.__setattr__(self, "warehouse_url", f"duckdb:///{self.data_dir / 'warehouse.duckdb'}")
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment.
 
         Args:
-            environ: Variable name to value; empty values count as not set.
+            environ: Variable name to value; empty values count as not set. By default `environment()`.
 
         Raises:
             SettingsError: A value is malformed; names the variable, the value (password masked) and what is accepted.
         """
+        # A resource can look a variable up again only where Dagster's processes have it too.
+        looked_up: Mapping[str, str] = os.environ if environ is None else environ
+        environ = environment() if environ is None else environ
         given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
-        return cls(**values, from_environment=frozenset(given))  # pyright: ignore[reportArgumentType]
+        return cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment as Dagster's commands see it: what `.env` in this folder says wins."""
+    return dict(os.environ) | dot_env()
+
+
+def dot_env() -> dict[str, str]:
+    """What `.env` in this folder says, if there is one."""
+    return {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None}
 
 
 def _data_dir(name: str, value: str) -> Path:
-    path = Path(value).expanduser()
-    if "://" in value or (path.exists() and not path.is_dir()):
+    path = Path(value).expanduser().absolute()
+    there = next(it for it in (path, *path.parents) if it.exists())
+    if "://" in value or not there.is_dir():
         raise _malformed(name, value, "a folder")
     return path
 
@@ -63,11 +79,13 @@ def _data_dir(name: str, value: str) -> Path:
 def _source(name: str, value: str) -> str:
     if (
         value in ("web", "sample")
-        or (_scheme(value) in ("http", "https") and urlsplit(value).netloc)
+        or (_scheme(value) in ("http", "https") and urlsplit(value).netloc and not urlsplit(value).query)
         or _is_local(value)
     ):
         return value
-    raise _malformed(name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path")
+    raise _malformed(
+        name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
+    )
 
 
 def _sample_rows(name: str, value: str) -> int:
@@ -80,7 +98,8 @@ def _sample_rows(name: str, value: str) -> int:
 
 def _lake_url(name: str, value: str) -> str:
     if "://" not in value:
-        return str(_data_dir(name, value))
+        _data_dir(name, value)
+        return value
     if _is_local(value) or (_scheme(value) == "gs" and urlsplit(value).netloc):
         return value
     raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")

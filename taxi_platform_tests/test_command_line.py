@@ -60,12 +60,16 @@ BAD_CALLS = {
         environment={"TAXI_DATA_DIR": "{folder}/file"},
     ),
     "a data folder nobody can make": Call(
-        ("Not a directory at {folder}/file/data", "Fix: point TAXI_DATA_DIR"),
+        ("TAXI_DATA_DIR='{folder}/file/data' is not usable", "Fix: set TAXI_DATA_DIR to a folder"),
         environment={"TAXI_DATA_DIR": "{folder}/file/data"},
+    ),
+    "a lake nobody can make": Call(
+        ("TAXI_LAKE_URL='{folder}/file/lake' is not usable", "Fix: set TAXI_LAKE_URL to a folder"),
+        environment={"TAXI_LAKE_URL": "{folder}/file/lake"},
     ),
     "a lake nobody can write to": Call(
         ("green 2021-01: Not a directory at {folder}/file/lake", "Fix: point TAXI_DATA_DIR (and TAXI_LAKE_URL"),
-        environment={"TAXI_LAKE_URL": "{folder}/file/lake"},
+        environment={"TAXI_LAKE_URL": "file://{folder}/file/lake"},
     ),
     "a warehouse that is no database": Call(
         ("green 2021-01: the warehouse file cannot be opened at {folder}/file", "Fix: point TAXI_WAREHOUSE_URL"),

@@ -19,12 +19,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
@@ -45,9 +47,20 @@ def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 
 
 def test_the_readme_lists_every_rule_and_its_action() -> None:
-    table = dict(re.findall(r"^\| `(\w+)` \| (reject|warn|off) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
-    for contract in load_catalog().trips.values():
-        assert table == {rule.name: rule.action for rule in contract.rules}
+    lines = re.findall(r"^\| (`[^|]*`) \| (reject|warn|off) \|", README, re.MULTILINE)
+    told = {(name, action) for names, action in lines for name in re.findall(r"`(\w+)`", names)}
+    assert told == {(rule.name, rule.action) for it in load_catalog().trips.values() for rule in it.rules}
+
+
+def test_the_readme_lists_every_check_and_where_it_is() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \| (cleaned|lake|warehouse) \|", README, re.MULTILINE))
+    checks = (
+        spec
+        for it in load_catalog().trips.values()
+        for check in build_checks(it, load_catalog())
+        for spec in check.check_specs
+    )
+    assert told == {(spec.name, spec.asset_key.path[0]) for spec in checks}
 
 
 def test_make_alone_lists_its_targets() -> None:

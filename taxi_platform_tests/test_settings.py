@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,3 +205,12 @@ def test_no_other_module_reads_the_environment() -> None:
     }
 
     assert readers == {"settings.py"}
+
+
+def test_plain_python_reads_the_dot_env_that_dagster_reads(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TAXI_SAMPLE_ROWS=7\nTAXI_LAKE_URL='gs://bucket'\n")
+    code = "from taxi_platform.settings import Settings; it = Settings.from_env(); print(it.sample_rows, it.lake_url)"
+    command = [sys.executable, "-c", code]
+    environ = {"PYTHONPATH": str(Path(__file__).parents[1]), "TAXI_SAMPLE_ROWS": "8"}
+    told = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["7", "gs://bucket"]

@@ -10,9 +10,16 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from taxi_platform.assets.metadata import quarantine_metadata, rows_metadata, rules_metadata, table_metadata
-from taxi_platform.core.catalog.model import RuleAction, TripContract
-from taxi_platform.core.cleaning import clean
+from taxi_platform.assets.metadata import (
+    attributes,
+    column_lineage,
+    quarantine_metadata,
+    rows_metadata,
+    rules_metadata,
+    table_metadata,
+)
+from taxi_platform.core.catalog.model import EXTRA_COLUMNS, RuleAction, TripContract
+from taxi_platform.core.cleaning import clean, moves
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
@@ -24,29 +31,26 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
 
     A run may set the action of any rule: `ops: {clean_<d>_trips: {config: {rules: {<rule>: reject | warn | "off"}}}}`.
     """
-    common: dict[str, Any] = {
-        "group_name": contract.dataset,
-        "owners": [contract.owner],
-        "io_manager_key": "parquet_io_manager",
-    }
 
     @dg.multi_asset(
         name=f"clean_{contract.table}",
         ins={"raw": dg.AssetIn(key=["raw", contract.table])},
         outs={
             "cleaned": dg.AssetOut(
-                key=["cleaned", contract.table],
+                **attributes(contract, "cleaned"),
                 description=f"{contract.title}: the rows to be trusted, as Parquet with one schema for all years.",
                 kinds={"cleaned", "parquet"},
+                code_version=contract.version,
                 metadata=table_metadata(contract, contract.stored_columns),
-                **common,
+                io_manager_key="parquet_io_manager",
             ),
             "quarantine": dg.AssetOut(
-                key=["quarantine", contract.table],
+                **attributes(contract, "quarantine"),
                 description=f"{contract.title}: every row that was turned away, as published, and the rules it broke.",
                 kinds={"quarantine", "parquet"},
+                code_version=contract.version,
                 metadata=quarantine_metadata(contract),
-                **common,
+                io_manager_key="parquet_io_manager",
             ),
         },
         partitions_def=partitions_of(contract),
@@ -62,10 +66,25 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             actions = contract.actions({name: action.value for name, action in config.rules})
             with workspace.folder_for(contract.dataset, str(month)) as work:
                 result = clean(contract, month, raw, actions, work)
-                about = rules_metadata(result)
-                context.log.info(f"{contract.dataset} {month}: {result.summary}")
-                for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned)):
-                    yield dg.Output(file, name, metadata=rows_metadata(file, result.seconds) | about)
+                before = workspace.kept("cleaned", contract.dataset, month)
+                moved = moves(workspace.kept("quarantine", contract.dataset, month), result.quarantine, work)
+                sources = {**result.sources, EXTRA_COLUMNS: tuple(result.cleaned.lineage.unknown_columns)}
+                context.log.info(f"{contract.dataset} {month}: {result.summary}{f'; {moved}' if moved else ''}")
+                if unknown := result.cleaned.lineage.unknown_columns:
+                    context.log.warning(f"{contract.dataset} {month}: columns no contract knows: {', '.join(unknown)}")
+                about = (
+                    rules_metadata(result)
+                    | column_lineage("raw", contract, sources)
+                    | {
+                        "moved by this replay": str(moved or "nothing to compare with: another file, or the first run"),
+                        "replaces": before.lineage.summary if before else "nothing",
+                    }
+                )
+                # All of what is said first: nothing may fail between the one file's place and the other's.
+                yield from [
+                    dg.Output(file, name, metadata=rows_metadata(file, result.seconds) | about)
+                    for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned))
+                ]
 
     return clean_trips
 

@@ -5,7 +5,7 @@ Before: `cleaned.py`. Next: `warehouse.py`.
 
 import dagster as dg
 
-from taxi_platform.assets.metadata import table_metadata
+from taxi_platform.assets.metadata import attributes, column_lineage, table_metadata
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.months import partitions_of
@@ -15,18 +15,19 @@ def build_lake_asset(contract: TripContract) -> dg.AssetsDefinition:
     """The asset that keeps a dataset's months in the lake."""
 
     @dg.asset(
-        key=["lake", contract.table],
+        **attributes(contract, "lake"),
         ins={"cleaned": dg.AssetIn(key=["cleaned", contract.table])},
         description=f"{contract.title}: the cleaned month in the data lake, in Hive layout.",
         partitions_def=partitions_of(contract),
-        group_name=contract.dataset,
-        owners=[contract.owner],
         kinds={"lake", "parquet"},
         metadata=table_metadata(contract, contract.stored_columns),
         io_manager_key="lake_io_manager",
     )
     def lake_trips(context: dg.AssetExecutionContext, cleaned: ParquetFile) -> ParquetFile:
-        context.add_output_metadata({"dagster/partition_row_count": cleaned.rows})
+        same = {column.name: [column.name] for column in contract.stored_columns}
+        context.add_output_metadata(
+            {"dagster/partition_row_count": cleaned.rows} | column_lineage("cleaned", contract, same)
+        )
         return cleaned
 
     return lake_trips

@@ -2,13 +2,12 @@
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
 from html import escape
-from typing import Any
+from typing import Any, TypedDict
 
 import dagster as dg
-import pyarrow.parquet as pq
 
+from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import Column, TableContract, TripContract
 from taxi_platform.core.cleaning import CleanedMonth, RuleCount
 from taxi_platform.core.parquet import ParquetFile
@@ -25,6 +24,38 @@ _BEFORE = {
 }
 _AFTER = {"original": ("string", "The row as published: a JSON object, every value as text.")}
 _COLOURS = {"rejected": "#c0392b", "kept": "#e6a23c"}
+
+
+class Attributes(TypedDict):
+    """What every asset of a dataset says of itself, as keyword arguments of Dagster's decorators."""
+
+    key: list[str]
+    group_name: str
+    owners: list[str]
+    tags: dict[str, str]
+
+
+def attributes(contract: TripContract, layer: str) -> Attributes:
+    """The attributes of a dataset's asset of one layer."""
+    return {
+        "key": [layer, contract.table],
+        "group_name": contract.dataset,
+        "owners": [contract.owner],
+        "tags": {"taxi/dataset": contract.dataset, "taxi/layer": layer},
+    }
+
+
+def column_lineage(layer: str, contract: TripContract, sources: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """Which columns of the layer before each column comes from.
+
+    Args:
+        layer: The layer before.
+        contract: The dataset's contract.
+        sources: Column -> columns of the layer before.
+    """
+    before = dg.AssetKey([layer, contract.table])
+    deps = {name: [dg.TableColumnDep(before, source) for source in found] for name, found in sources.items()}
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
 def table_metadata(contract: TableContract, columns: Iterable[Column]) -> dict[str, Any]:
@@ -91,27 +122,17 @@ def rules_metadata(month: CleanedMonth) -> dict[str, Any]:
     return {
         "rules": dg.MetadataValue.md(_rules_table(month.counts, month.cleaned.lineage.rows_in)),
         "rows by rule": dg.MetadataValue.md(_rules_plot(fired) if fired else "No rule fired."),
-        "columns the contract does not know": ", ".join(month.unknown_columns) or "none",
+        "columns the contract does not know": ", ".join(month.cleaned.lineage.unknown_columns) or "none",
     }
 
 
 def preview(file: ParquetFile) -> dg.TableMetadataValue:
-    """The first ten rows of a file."""
-    batches = pq.ParquetFile(file.path).iter_batches(batch_size=_PREVIEW_ROWS)
-    rows = next(batches, None)
-    records = [{name: _shown(value) for name, value in row.items()} for row in (rows.to_pylist() if rows else [])]
-    schema = dg.TableSchema([dg.TableColumn(name) for name in pq.read_schema(file.path).names])
-    return dg.TableMetadataValue([dg.TableRecord(record) for record in records], schema)
-
-
-def _shown(value: object) -> str | int | float | bool:
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, list):
-        return ", ".join(str(it) for it in value)
-    return str(value) if isinstance(value, date | datetime) else repr(value)
+    """The first ten rows of a file, every value as text."""
+    with engine.connect(file.path.with_suffix(".spill")) as con:
+        rows = con.sql(f"SELECT COLUMNS(*)::VARCHAR FROM {engine.parquet(file.path)} LIMIT {_PREVIEW_ROWS}")
+        names, values = rows.columns, rows.fetchall()
+    records = [dg.TableRecord({name: value or "" for name, value in zip(names, row, strict=True)}) for row in values]
+    return dg.TableMetadataValue(records, dg.TableSchema([dg.TableColumn(name) for name in names]))
 
 
 def _rules_table(counts: Sequence[RuleCount], rows_in: int) -> str:

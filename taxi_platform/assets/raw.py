@@ -7,7 +7,7 @@ import time
 
 import dagster as dg
 
-from taxi_platform.assets.metadata import raw_metadata
+from taxi_platform.assets.metadata import attributes, raw_metadata
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.source import RawFile
@@ -20,11 +20,9 @@ def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefini
     """The asset that fetches a dataset's months."""
 
     @dg.asset(
-        key=["raw", contract.table],
+        **attributes(contract, "raw"),
         description=f"{contract.title}: the month's file as published. {contract.description}",
         partitions_def=partitions_of(contract),
-        group_name=contract.dataset,
-        owners=[contract.owner],
         kinds={"raw", "file"},
         metadata={"documentation": dg.MetadataValue.url(contract.documentation)},
         io_manager_key="raw_io_manager",

@@ -19,6 +19,7 @@ def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
         description=f"{contract.title}. {contract.description}",
         group_name="reference",
         owners=[contract.owner],
+        tags={"taxi/layer": "reference"},
         kinds={"table"},
         metadata=table_metadata(contract, contract.columns),
         io_manager_key="reference_io_manager",
@@ -27,6 +28,8 @@ def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
         with reported(contract.table):
             raw = source.open(catalog).fetch_reference(contract, context.log).raw
             context.add_output_metadata({"source URL": raw.publication.url, "SHA-256": raw.sha256})
-            return read_reference_file(contract, raw)
+            zones = read_reference_file(contract, raw)
+            context.log.info(f"{contract.table}: {zones.num_rows} rows from {raw.publication.url}")
+            return zones
 
     return taxi_zones

@@ -5,23 +5,22 @@ Before: `lake.py`. The checks on it are in `checks.py`.
 
 import dagster as dg
 
-from taxi_platform.assets.metadata import preview, table_metadata
+from taxi_platform.assets.metadata import attributes, column_lineage, preview, table_metadata
+from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.months import partitions_of
 from taxi_platform.resources import WarehouseResource
 
 
-def build_warehouse_asset(contract: TripContract) -> dg.AssetsDefinition:
+def build_warehouse_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefinition:
     """The asset that keeps a dataset's months in the warehouse."""
 
     @dg.asset(
-        key=["warehouse", contract.table],
+        **attributes(contract, "warehouse"),
         ins={"lake": dg.AssetIn(key=["lake", contract.table])},
         description=f"{contract.title}: every month in one table. {contract.description}",
         partitions_def=partitions_of(contract),
-        group_name=contract.dataset,
-        owners=[contract.owner],
         kinds={"warehouse", "table"},
         metadata=table_metadata(contract, contract.table_columns),
         io_manager_key="warehouse_io_manager",
@@ -29,13 +28,15 @@ def build_warehouse_asset(contract: TripContract) -> dg.AssetsDefinition:
     def warehouse_trips(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource, lake: ParquetFile
     ) -> ParquetFile:
+        same = {column.name: [column.name] for column in contract.stored_columns}
         context.add_output_metadata(
             {
-                "dagster/table_name": warehouse.open().table_name(contract),
+                "dagster/table_name": warehouse.open(catalog).table_name(contract),
                 "source URL": lake.lineage.source_url,
                 "edition": lake.lineage.edition,
                 "preview": preview(lake),
             }
+            | column_lineage("lake", contract, same)
         )
         return lake
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import duckdb
@@ -32,6 +33,7 @@ def connect(spill_to: Path) -> duckdb.DuckDBPyConnection:
     """An in-memory database of its own, which keeps its progress to itself."""
     con = duckdb.connect(config=settings(spill_to))
     con.execute("SET enable_progress_bar = false")
+    con.execute("SET TimeZone = 'UTC'")  # a timestamp with a zone must not depend on where this machine is
     return con
 
 
@@ -45,6 +47,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def path_literal(path: Path) -> str:
+    """A file's path as the readers of DuckDB take it, which would take `*`, `?` and `[` for a pattern."""
+    return literal(re.sub(r"([*?[])", r"[\1]", str(path)))
+
+
 def parquet(*paths: Path) -> str:
     """The `FROM` clause for Parquet files: their own columns only, none that DuckDB would read from a Hive path."""
-    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
+    return f"read_parquet([{', '.join(map(path_literal, paths))}], hive_partitioning = false)"

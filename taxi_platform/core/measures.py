@@ -61,7 +61,8 @@ def read_measures(columns: Iterable[Column], row: tuple[int | float | Decimal, .
 
 
 def measure_file(file: ParquetFile, columns: tuple[Column, ...], spill_to: Path) -> Measures:
-    """Measure a Parquet file."""
+    """Measure a Parquet file, by those of the columns it has: an older contract may have named fewer."""
+    columns = tuple(it for it in columns if it.name in file.schema.names)
     with engine.connect(spill_to) as con:
         query = f"SELECT {select_measures(columns)} FROM {engine.parquet(file.path)}"
         (row, *_) = con.execute(query).fetchall()

@@ -41,5 +41,11 @@ class Month:
         """The month after this one."""
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
+    @property
+    def year_before(self) -> tuple[Month, ...]:
+        """The twelve months before this one, oldest first."""
+        first = self.year * 12 + self.number - 1 - 12
+        return tuple(Month(it // 12, it % 12 + 1) for it in range(first, first + 12))
+
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.number:02d}"

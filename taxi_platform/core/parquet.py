@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.core.catalog.model import RuleAction
@@ -36,6 +37,16 @@ class Lineage:
     rows_in: int
     rows_cleaned: int
     rows_quarantined: int
+    #: Published columns the contract did not know, and their types; their values are in `extra_columns`.
+    unknown_columns: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def summary(self) -> str:
+        """The figures in one line."""
+        return (
+            f"{self.rows_in:,} rows in = {self.rows_cleaned:,} cleaned + {self.rows_quarantined:,} quarantined "
+            f"({self.edition}, contract {self.contract_version})"
+        )
 
     def to_json(self) -> str:
         """The text stored in the file."""
@@ -93,13 +104,26 @@ class ParquetFile:
         return sha256_of(self.path)
 
     @property
+    def schema(self) -> pa.Schema:
+        """The columns and their Arrow types."""
+        return self._footer.schema.to_arrow_schema()
+
+    @property
     def bytes(self) -> int:
         """Size of the file."""
         return self.path.stat().st_size
 
     @cached_property
     def _footer(self) -> pq.FileMetaData:
-        return read_footer(self.path)
+        try:
+            return read_footer(self.path)
+        except pa.ArrowInvalid as error:
+            raise TaxiPlatformError(
+                "this is no whole Parquet file",
+                where=self.uri,
+                cause=str(error).splitlines()[0],
+                fix="materialize the month again",
+            ) from error
 
 
 def read_footer(path: Path) -> pq.FileMetaData:

@@ -8,15 +8,17 @@ from urllib.parse import unquote, urlsplit
 
 # Greedy up to the last @: a password that holds an unescaped / or @ stays hidden too.
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
-# Also as the end of a name: `api_key`, `access_token`, the `X-Amz-Signature` of a signed URL that GitHub redirects to.
-_SECRET_PARAMETER = re.compile(
-    r"(?i)([?&](?:[\w.-]*[_.-])?(?:password|passwd|pwd|token|secret|key|sig|signature|jwt|credential)=)[^&\s#]*"
+# A user name alone is one in a database's URL and a token in a web server's.
+_TOKEN = re.compile(r"(?<=http://)[^/@\s:]+@|(?<=https://)[^/@\s:]+@")
+# Who knows what a server calls its secrets: every parameter may be one, but libpq's options of how to connect.
+_PARAMETER = re.compile(
+    r"(?i)([?&](?!(?:sslmode|connect_timeout|application_name|target_session_attrs)=)[^=&\s#]+=)[^&\s#]*"
 )
 
 
 def mask_url(url: str) -> str:
-    """The URL as it may be shown: the password, and query parameters that hold a secret, become `***`."""
-    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
+    """The URL as it may be shown: the password, a token, and parameters that may hold a secret become `***`."""
+    return _PARAMETER.sub(r"\1***", _TOKEN.sub("***@", _PASSWORD.sub(r"\1:***@", url)))
 
 
 def local_path(url: str) -> Path | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import SOURCE_MONTH
-from taxi_platform.core.cleaning.reading import line_table, raw_table
+from taxi_platform.core.cleaning.reading import rows_as_published
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.month import Month
@@ -74,7 +74,7 @@ def load_raw(files: Mapping[Month, RawFile], context: dg.InputContext, spill_to:
     con = engine.connect(spill_to)
     for month, raw in files.items():
         with work_folder(spill_to, raw.path.name) as work:
-            rows = _published_rows(raw, work)
+            rows = rows_as_published(raw, work)
         if rows.num_rows < raw.rows:
             context.log.warning(f"{raw.path.name}: {raw.rows - rows.num_rows:,} of {raw.rows:,} lines are no rows")
         con.register(f"raw {month}", rows)
@@ -83,14 +83,3 @@ def load_raw(files: Mapping[Month, RawFile], context: dg.InputContext, spill_to:
         for month in files
     )
     return load_relation(con.sql(months), context)
-
-
-def _published_rows(raw: RawFile, work: Path) -> pa.Table:
-    with engine.connect(work / "spill") as con:
-        table = raw_table(raw, con)
-        names = ", ".join(f"{it.column} AS {engine.identifier(it.name or it.column)}" for it in table.fields)
-        rows = con.sql(f"SELECT {names} FROM {table.scan}").to_arrow_table()
-        if rows.num_rows < raw.rows and raw.edition == "csv":
-            # DuckDB passes over some lines that are rows; reading line by line does not.
-            rows = con.sql(f"SELECT {names} FROM {line_table(raw, work).scan}").to_arrow_table()
-    return rows

@@ -17,6 +17,25 @@ from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.definitions import build_definitions
 from taxi_platform.settings import Settings
 
+#: The checks on each layer, and whether they block.
+CHECKS = {
+    "cleaned": {
+        "rows_are_conserved": True,
+        "schema_matches_contract": True,
+        "required_values_present": True,
+        "known_columns_only": False,
+        "known_codes_only": False,
+        "pickups_inside_month": False,
+        "rejects_within_expectation": False,
+        "row_count_as_published": False,
+        "row_count_in_trend": False,
+    },
+    "lake": {"lake_matches_cleaned": True},
+    "warehouse": {"table_matches_lake": True},
+}
+#: What `checks_of` says of a month nothing is wrong with.
+ALL_PASS = {name: True for checks in CHECKS.values() for name in checks}
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -102,3 +121,19 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     """Whether each check passed."""
     return {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
+
+
+def check_of(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
+    """What one check found."""
+    (found,) = [it for it in result.get_asset_check_evaluations() if it.check_name == name]
+    return found
+
+
+def figures_of(check: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    """The figures of a check, as plain values."""
+    return {name: value.value for name, value in check.metadata.items()}
+
+
+def steps_of(result: dg.ExecuteInProcessResult) -> list[str]:
+    """The steps that were executed, in order."""
+    return [str(it.step_key) for it in result.all_events if it.event_type == dg.DagsterEventType.STEP_START]

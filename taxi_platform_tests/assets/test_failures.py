@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from taxi_platform.core.errors import LakeError, TaxiPlatformError
+from taxi_platform.core.month import Month
 from taxi_platform.core.source import NotPublishedError, UnavailableError
 from taxi_platform.failures import reported
 from taxi_platform_tests.assets.platform import Platform, failure_of
@@ -46,7 +47,7 @@ def test_a_month_that_is_not_published_is_told_and_not_tried_again(platform: Pla
 
 
 def test_a_file_of_another_kind_leaves_the_month_as_it_was(platform: Platform, source: Path) -> None:
-    header = ",".join(platform.catalog.trips["green"].layouts[0].header)
+    header = ",".join(platform.catalog.trips["green"].layout_of(Month.parse(MONTH), "csv").header)
     row = "2,2021-01-01 00:15:56,2021-01-01 00:19:52,N,1,43,151,1,1.01,5.5,0.5,0.5,0,0,,0.3,6.8,2,1,0"
     file = source / f"green_tripdata_{MONTH}.csv"
     file.write_text(f"{header}\n{row}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,24 @@ def test_a_month_reads_back_as_it_is_written_and_ends_where_the_next_begins(day:
 
 def test_december_is_followed_by_january() -> None:
     assert Month(2020, 12).next == Month(2021, 1)
+
+
+@pytest.mark.parametrize(
+    ("month", "first", "last"),
+    [
+        (Month(2021, 1), Month(2020, 1), Month(2020, 12)),
+        (Month(2021, 12), Month(2020, 12), Month(2021, 11)),
+        (Month(2009, 5), Month(2008, 5), Month(2009, 4)),
+    ],
+    ids=str,
+)
+def test_the_year_before_a_month_is_the_twelve_months_that_lead_up_to_it(
+    month: Month, first: Month, last: Month
+) -> None:
+    year = month.year_before
+
+    assert (len(year), year[0], year[-1]) == (12, first, last)
+    assert all(before.next == after for before, after in pairwise([*year, month]))
 
 
 def test_months_are_written_so_that_text_sorts_as_they_do() -> None:

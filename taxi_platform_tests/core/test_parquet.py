@@ -25,6 +25,7 @@ LINEAGE = Lineage(
     rows_in=5,
     rows_cleaned=3,
     rows_quarantined=2,
+    unknown_columns={'it\'s "new", é': "STRUCT(x BIGINT)"},
 )
 
 

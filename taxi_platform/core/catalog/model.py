@@ -17,8 +17,9 @@ from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from taxi_platform.core.catalog.layout import Entry, Identifier, Layout, MonthField, SampleQuirks
 from taxi_platform.core.errors import ContractError, TaxiPlatformError
 from taxi_platform.core.month import Month
 
@@ -26,17 +27,6 @@ from taxi_platform.core.month import Month
 EXTRA_COLUMNS = "extra_columns"
 #: The month of the file a row came from; the column every table is replaced by.
 SOURCE_MONTH = "source_month"
-
-
-def _month(value: object) -> Month:
-    try:
-        return value if isinstance(value, Month) else Month.parse(str(value))
-    except TaxiPlatformError as error:
-        raise ValueError(str(error)) from error  # what pydantic adds the entry's name to
-
-
-MonthField = Annotated[Month, BeforeValidator(_month), PlainSerializer(str)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class ColumnType(StrEnum):
@@ -78,11 +68,7 @@ _DUCKDB = {
 }
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
-
-
-class Column(_Frozen):
+class Column(Entry):
     """One canonical column.
 
     Attributes:
@@ -90,6 +76,9 @@ class Column(_Frozen):
         names: Every name TLC has published it under; matched without regard to case and surrounding blanks.
         unit: What a number counts (`USD`, `miles`), where that is not plain from the codes.
         codes: What each value means, where the column holds codes.
+        texts: Published text -> code (null where there is none), where some eras published words instead of codes.
+            Without regard to case. The words themselves are kept in the column that is `text_of` this one.
+        text_of: The column whose published words this one keeps; it has no published name of its own.
         required: Whether a row means nothing without it.
         sample: A DuckDB expression that makes a realistic value (see `core/source/sample.py`).
     """
@@ -99,13 +88,17 @@ class Column(_Frozen):
     description: str
     names: tuple[str, ...] = ()
     unit: str | None = None
-    codes: dict[int | str, str] = {}
+    codes: dict[int | str, str] = Field(default_factory=dict[int | str, str])
+    texts: dict[str, int | None] = Field(default_factory=dict[str, int | None])
+    text_of: Identifier | None = None
     required: bool = False
     sample: str = "NULL"
 
     @property
     def published_names(self) -> tuple[str, ...]:
         """Every name the column may arrive under, as `normalized`."""
+        if self.text_of is not None:
+            return ()
         return tuple(dict.fromkeys(normalized(name) for name in (*self.names, self.name)))
 
     @property
@@ -124,7 +117,7 @@ class RuleAction(StrEnum):
     OFF = "off"  # not looked at
 
 
-class Rule(_Frozen):
+class Rule(Entry):
     """A statement about a row that should not be true.
 
     Attributes:
@@ -140,34 +133,7 @@ class Rule(_Frozen):
     action: Annotated[RuleAction, BeforeValidator(lambda value: "off" if value is False else value)]
 
 
-class Layout(_Frozen):
-    """How TLC laid a file out over a span of months; the sample generator writes it, the dictionary shows it.
-
-    Reading does not depend on it: a file is read by the header it has.
-    """
-
-    since: MonthField
-    format: Literal["csv"]
-    header: tuple[str, ...]
-
-
-class SampleQuirks(_Frozen):
-    """What makes a generated month as untidy as a real one.
-
-    Attributes:
-        helpers: Named SQL expressions the columns' `sample` expressions may use, each using those before it.
-        duplicate_share: Share of rows that repeat the row before them, 0 to 1.
-        garbled_column: Canonical column that now and then holds text that is no value.
-        garbled_share: Share of rows in which it does, 0 to 1.
-    """
-
-    helpers: dict[Identifier, str] = {}
-    duplicate_share: float = Field(default=0.0, ge=0, le=1)
-    garbled_column: Identifier | None = None
-    garbled_share: float = Field(default=0.0, ge=0, le=1)
-
-
-class TableContract(_Frozen):
+class TableContract(Entry):
     """What is promised of one table, whatever store it is in."""
 
     title: str
@@ -189,6 +155,9 @@ class TableContract(_Frozen):
             for name in column.published_names:
                 if owners.setdefault(name, column.name) != column.name:
                     raise ValueError(f"columns {owners[name]} and {column.name} are both published as {name!r}")
+        kept = {column.text_of for column in self.columns if column.text_of}
+        if kept != {column.name for column in self.columns if column.texts}:
+            raise ValueError("each column with texts needs one that is text_of it, and the other way round")
         return self
 
     def column(self, name: str) -> Column:
@@ -231,6 +200,12 @@ class TripContract(TableContract):
         return (_MONTH, *self.stored_columns)
 
     @cached_property
+    def zone_columns(self) -> dict[str, str]:
+        """The columns that hold a zone's id, by which end of the trip they are of: `pickup`, `dropoff`."""
+        suffix = "_location_id"
+        return {it.name.removesuffix(suffix): it.name for it in self.columns if it.name.endswith(suffix)}
+
+    @cached_property
     def arrow_schema(self) -> pa.Schema:
         """The Arrow schema of a cleaned file."""
         return pa.schema([pa.field(column.name, column.type.arrow) for column in self.stored_columns])
@@ -238,7 +213,10 @@ class TripContract(TableContract):
     @cached_property
     def version(self) -> str:
         """Twelve hex digits that change whenever a column or a rule does."""
-        meaning = self.model_dump(mode="json", include={"columns", "rules"})
+        meaning = {
+            "columns": [column.model_dump(mode="json", exclude={"sample"}) for column in self.columns],
+            "rules": [rule.model_dump(mode="json") for rule in self.rules],
+        }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:12]
 
     def actions(self, overrides: Mapping[str, str] | None = None) -> dict[str, RuleAction]:
@@ -281,9 +259,18 @@ class TripContract(TableContract):
             )
         return month
 
-    def layout_of(self, month: Month) -> Layout:
-        """The layout TLC used in that month; the oldest known one for months before it."""
-        return next((it for it in reversed(self.layouts) if it.since <= month), self.layouts[0])
+    def published_as(self, name: str) -> Column:
+        """The column that is published under that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {known: column for column in self.columns for known in column.published_names}[normalized(name)]
+
+    def layout_of(self, month: Month, edition: Literal["csv", "parquet"]) -> Layout:
+        """The layout TLC used for an edition in that month; the oldest known one for months before it."""
+        layouts = [layout for layout in self.layouts if layout.format == edition]
+        return next((it for it in reversed(layouts) if it.since <= month), layouts[0])
 
 
 class ReferenceContract(TableContract):
@@ -309,6 +296,11 @@ class ReferenceContract(TableContract):
 def normalized(name: str) -> str:
     """A published column name as names are compared: without case and surrounding blanks."""
     return name.strip().casefold()
+
+
+def is_index(name: str) -> bool:
+    """Whether a published column is only the number of its row, put there by a program that exported the file."""
+    return normalized(name) in ("__index_level_0__", "unnamed: 0")
 
 
 def _require_unique(what: str, names: list[str]) -> None:

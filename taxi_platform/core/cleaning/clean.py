@@ -17,7 +17,7 @@ import duckdb
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, Rule, RuleAction, TripContract
-from taxi_platform.core.cleaning.conversion import conversions, unknown_fields
+from taxi_platform.core.cleaning.conversion import conversions, extra_columns, unknown_fields
 from taxi_platform.core.cleaning.reading import RawTable, data_line, line_table, raw_table
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import TaxiPlatformError
@@ -50,14 +50,14 @@ class CleanedMonth:
         cleaned: The rows that were kept.
         quarantine: The rows that were turned away.
         counts: How often each rule fired, in the contract's order. Rows that break several count in each.
-        unknown_columns: Published names the contract does not know; their values are in `extra_columns`.
+        sources: Canonical column -> the published columns it was read from.
         seconds: How long it took.
     """
 
     cleaned: ParquetFile
     quarantine: ParquetFile
     counts: tuple[RuleCount, ...]
-    unknown_columns: tuple[str, ...]
+    sources: dict[str, tuple[str, ...]]
     seconds: float
 
     @property
@@ -90,11 +90,18 @@ def clean(
         judge = _Judge(contract, actions)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
-        if not _fill_stage(con, contract, month, raw, table, judge):
-            _fill_stage(con, contract, month, raw, line_table(raw, work), judge)
+        readers = (lambda: table, lambda: line_table(raw, work))
+        if not any(_fill_stage(con, contract, month, raw, read(), judge) for read in readers):
+            raise TaxiPlatformError(
+                f"not all of the file's {raw.rows:,} rows could be read",
+                about=f"{contract.dataset} {month}",
+                where=str(raw.path),
+                fix="fetch the month anew by deleting its folder; if it stays so, this is a bug of the platform",
+            )
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             con.execute(_mark_duplicates_sql(contract, judge))
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
+        unknown = _unknown_columns(con, contract, table)
         lineage = Lineage(
             dataset=contract.dataset,
             month=str(month),
@@ -106,6 +113,7 @@ def clean(
             rows_in=raw.rows,
             rows_cleaned=rows_cleaned,
             rows_quarantined=rows_rejected + rows_malformed,
+            unknown_columns=unknown,
         )
         # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
         con.execute("SET disabled_optimizers = 'statistics_propagation'")
@@ -121,7 +129,9 @@ def clean(
         cleaned=ParquetFile(cleaned),
         quarantine=ParquetFile(quarantine),
         counts=counts,
-        unknown_columns=tuple(field.name or field.column for field in unknown_fields(contract, table.fields)),
+        sources={
+            it.column.name: tuple(field.label for field in it.fields) for it in conversions(contract, table.fields)
+        },
         seconds=time.monotonic() - started,
     )
 
@@ -167,15 +177,20 @@ def _fill_stage(
     """
     try:
         con.execute(_stage_sql(contract, month, table, judge))
-    except duckdb.InvalidInputException:
-        return False  # bytes that DuckDB's CSV parser stops at
+    except (duckdb.InvalidInputException, duckdb.OutOfMemoryException):
+        return False  # bytes that DuckDB's CSV parser stops at, or looks past for the end of a line until memory ends
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
     ((malformed, last, line),) = con.execute(
         "SELECT count(*), max(row_number), arg_max(line, row_number) FROM stage.malformed"
     ).fetchall()
     # DuckDB numbers blank lines too, and some line ends twice: if the last number is right, so are those before it.
-    return rows + malformed == raw.rows and (not malformed or data_line(raw, last) == line)
+    if rows + malformed != raw.rows or (malformed and data_line(raw, last) != line):
+        return False
+    if raw.cut_line is not None and (not malformed or last != raw.rows):
+        con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")
+        con.execute("INSERT INTO stage.malformed VALUES (?, ?)", [raw.rows, raw.cut_line])
+    return True
 
 
 def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: _Judge) -> str:
@@ -194,7 +209,7 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: _Ju
         WITH converted AS (
             SELECT
                 {values},
-                {_extra_columns(contract, table)} AS {EXTRA_COLUMNS},
+                {extra_columns(contract, table.fields)} AS {EXTRA_COLUMNS},
                 {unreadable} AS {_UNREADABLE},
                 DATE '{month.first_day}' AS {SOURCE_MONTH},
                 {fields}
@@ -213,18 +228,9 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: _Ju
     """
 
 
-def _extra_columns(contract: TripContract, table: RawTable) -> str:
-    unknown = unknown_fields(contract, table.fields)
-    if not unknown:
-        return "NULL::VARCHAR"
-    entries = ", ".join(f"{identifier(field.name or field.column)}: {field.column}" for field in unknown)
-    filled = ", ".join(f"{field.column}::VARCHAR" for field in unknown)
-    return f"if(coalesce({filled}) IS NOT NULL, to_json({{{entries}}})::VARCHAR, NULL)"
-
-
 def _original(table: RawTable) -> str:
     """SQL for the row as it was published: a JSON object of name to value, every value as text."""
-    entries = ", ".join(f"{identifier(field.name or field.column)}: {field.column}::VARCHAR" for field in table.fields)
+    entries = ", ".join(f"{identifier(field.label)}: {field.column}::VARCHAR" for field in table.fields)
     return f"to_json({{{entries}}})::VARCHAR"
 
 
@@ -268,6 +274,19 @@ def _count(con: duckdb.DuckDBPyConnection, judge: _Judge) -> tuple[tuple[RuleCou
         for position, rule in enumerate(judge.rules)
     ]
     return tuple(counts), kept, rejected, malformed
+
+
+def _unknown_columns(con: duckdb.DuckDBPyConnection, contract: TripContract, table: RawTable) -> dict[str, str]:
+    """The columns whose values went to `extra_columns`, and their types.
+
+    A field without a name counts only if it holds anything: the fields some eras have beyond their headers never do.
+    """
+    types = {field.label: field.type for field in table.fields}
+    filled = con.execute(
+        f"SELECT DISTINCT unnest(json_keys({EXTRA_COLUMNS})) FROM stage.trips WHERE {EXTRA_COLUMNS} IS NOT NULL"
+    ).fetchall()
+    named = [field.label for field in unknown_fields(contract, table.fields) if field.name.strip()]
+    return {label: types[label] for label in dict.fromkeys([*named, *sorted(label for (label,) in filled)])}
 
 
 def _quarantine_sql(contract: TripContract, raw: RawFile, names: str, judge: _Judge) -> str:

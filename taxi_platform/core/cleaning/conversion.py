@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, normalized
+from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, is_index, normalized
 from taxi_platform.core.cleaning.reading import RawField
+from taxi_platform.core.engine import identifier, literal
 
-#: Numbers of rows that other programs' exports put beside the data: no data of TLC's.
-_INDEX_COLUMNS = {"__index_level_0__", "unnamed: 0"}
+_FLOATS = ("DOUBLE", "FLOAT")
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,53 @@ class Conversion:
 
 def conversions(contract: TripContract, fields: tuple[RawField, ...]) -> tuple[Conversion, ...]:
     """One conversion per column of the contract, in its order."""
-    return tuple(_conversion(column, fields) for column in contract.columns)
+    return tuple(_conversion(contract, column, fields) for column in contract.columns)
 
 
 def unknown_fields(contract: TripContract, fields: tuple[RawField, ...]) -> tuple[RawField, ...]:
     """The fields no column of the contract is published as; index columns do not count."""
-    known = {name for column in contract.columns for name in column.published_names} | _INDEX_COLUMNS
+    known = {name for column in contract.columns for name in column.published_names}
     leading_index = fields[:1] if fields and not fields[0].name.strip() else ()
-    return tuple(field for field in fields if normalized(field.name) not in known and field not in leading_index)
+    return tuple(
+        field
+        for field in fields
+        if normalized(field.name) not in known and not is_index(field.name) and field not in leading_index
+    )
 
 
-def _conversion(column: Column, fields: tuple[RawField, ...]) -> Conversion:
-    by_name = {normalized(field.name): field for field in reversed(fields)}
-    found = tuple(by_name[name] for name in column.published_names if name in by_name)
+def extra_columns(contract: TripContract, fields: tuple[RawField, ...]) -> str:
+    """SQL for the values no canonical column holds, as a JSON object by published name; null where there are none.
+
+    They are the fields the contract does not know, and a second field of a column that says something else than the
+    first, as the base number of 2018 might, which stands under two names.
+    """
+    entries = {field.label: _as_json(field) for field in unknown_fields(contract, fields)}
+    for conversion in conversions(contract, fields):
+        for place, field in enumerate(conversion.fields[1:], start=1):
+            winner = f"coalesce({', '.join(map(_filled_text, conversion.fields[:place]))})"
+            entries[field.label] = f"if({_filled_text(field)} <> {winner}, {field.column}::VARCHAR, NULL)"
+    if not entries:
+        return "NULL::VARCHAR"
+    values = ", ".join(f"{identifier(label)}: {value}" for label, value in entries.items())
+    # A merge patch drops what is null.
+    return f"nullif(json_merge_patch('{{}}', to_json({{{values}}}))::VARCHAR, '{{}}')"
+
+
+def _conversion(contract: TripContract, column: Column, fields: tuple[RawField, ...]) -> Conversion:
+    published_as = contract.column(column.text_of) if column.text_of else column
+    found = tuple(field for name in published_as.published_names for field in fields if normalized(field.name) == name)
     if not found:
         return Conversion(column, (), f"NULL::{column.type.duckdb}", "false")
+    if column.text_of:
+        return Conversion(column, found, f"coalesce({', '.join(map(_words, found))})", "false")
     values = [_value(column.type, field) for field in found]
-    # CASE looks at a field's text only where it gave no value: most rows are spared that.
-    broken = [f"if({value} IS NULL, {_is_filled(field)}, false)" for value, field in zip(values, found, strict=True)]
+    void = [f"{value} IS NULL" for value in values]
+    if column.texts:
+        # A word the contract does not know is not broken: the column that is text_of this one keeps it.
+        void = [f"{gave_none} AND {_words(field)} IS NULL" for gave_none, field in zip(void, found, strict=True)]
+        values += [_code(column, field) for field in found]
+    # `if` looks at a field's text only where it gave nothing: most rows are spared that.
+    broken = [f"if({it}, {_is_filled(field)}, false)" for it, field in zip(void, found, strict=True)]
     is_text = column.type is ColumnType.STRING
     return Conversion(
         column,
@@ -55,6 +84,34 @@ def _conversion(column: Column, fields: tuple[RawField, ...]) -> Conversion:
         values[0] if len(values) == 1 else f"coalesce({', '.join(values)})",
         "false" if is_text else " OR ".join(broken),
     )
+
+
+def _as_json(field: RawField) -> str:
+    """SQL for the value of an unknown field, as `to_json` takes it."""
+    if field.type == "VARCHAR":
+        return f"nullif({field.column}, '')"
+    if field.type in _FLOATS:  # JSON has no word for NaN, by which pandas means a missing number, nor for infinity
+        number = field.column
+        return f"if(isfinite({number}), to_json({number}), if(isnan({number}), NULL, to_json({number}::VARCHAR)))"
+    return field.column
+
+
+def _filled_text(field: RawField) -> str:
+    return f"nullif(trim({field.column}::VARCHAR), '')"
+
+
+def _words(field: RawField) -> str:
+    """SQL for what a field of codes says, where that is no number."""
+    if field.type != "VARCHAR":
+        return "NULL::VARCHAR"
+    return f"if(try_cast({field.column} AS DOUBLE) IS NULL, {_value(ColumnType.STRING, field)}, NULL)"
+
+
+def _code(column: Column, field: RawField) -> str:
+    """SQL for the code a word stands for."""
+    codes = {text: "NULL" if code is None else code for text, code in column.texts.items()}
+    cases = " ".join(f"WHEN {literal(text.lower())} THEN {code}" for text, code in codes.items())
+    return f"CASE lower({_value(ColumnType.STRING, field)}) {cases} END"
 
 
 def _value(kind: ColumnType, field: RawField) -> str:
@@ -71,12 +128,14 @@ def _value(kind: ColumnType, field: RawField) -> str:
     if kind is ColumnType.FLOAT64:
         number = f"try_cast({source} AS DOUBLE)"
         return f"if(isfinite({number}), {number}, NULL)"
-    return f"try_cast({source} AS {kind.duckdb})"
+    time = f"try_cast({source} AS {kind.duckdb})"
+    # DuckDB knows years up to 294247 and two infinities; nothing that reads our files does.
+    return f"if({time} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999', {time}, NULL)"
 
 
 def _is_filled(field: RawField) -> str:
     if field.type == "VARCHAR":
         return f"coalesce(trim({field.column}) <> '', false)"
-    if field.type in ("DOUBLE", "FLOAT"):
+    if field.type in _FLOATS:
         return f"{field.column} IS NOT NULL AND NOT isnan({field.column})"  # pandas writes a missing number as NaN
     return f"{field.column} IS NOT NULL"

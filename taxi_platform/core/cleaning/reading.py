@@ -22,7 +22,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.core.engine import identifier, literal, parquet
+from taxi_platform.core.catalog.model import normalized
+from taxi_platform.core.engine import connect, identifier, parquet, path_literal
+from taxi_platform.core.parquet import read_footer
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.inspection import open_csv
 
@@ -39,11 +41,13 @@ class RawField:
 
     Attributes:
         name: As published; empty where the header does not name it.
+        label: What tells it from the file's other fields: its name, or its place where that is missing or not its own.
         column: The SQL name it is read under.
         type: DuckDB's name of its type; `VARCHAR` for every field of a CSV.
     """
 
     name: str
+    label: str
     column: str
     type: str
 
@@ -72,10 +76,11 @@ def raw_table(raw: RawFile, con: duckdb.DuckDBPyConnection) -> RawTable:
 
 def _parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection) -> RawTable:
     file = parquet(raw.path)
-    described = con.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
-    fields = tuple(RawField(name, f"f{i}", kind) for i, (name, kind, *_) in enumerate(described))
-    renamed = ", ".join(f"{identifier(field.name)} AS {field.column}" for field in fields)
-    return RawTable(fields, f"(SELECT {renamed} FROM {file})", None)
+    types = [kind for _, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()]
+    # DuckDB renames columns that have no name, or one that another has but for its case.
+    fields = _fields(read_footer(raw.path).schema.to_arrow_schema().names, types)
+    columns = ", ".join(field.column for field in fields)
+    return RawTable(fields, f"{file} AS raw({columns})", None)
 
 
 def line_table(raw: RawFile, work: Path) -> RawTable:
@@ -115,11 +120,14 @@ class _CsvLayout:
         fields: In the order of the file.
         skipped: Lines before the first data line.
         quoted: Whether quotes mean anything.
+        strict: Whether all lines end alike, as DuckDB's parser has it where it is strict. Where the header ends with LF
+            and the rows with CRLF, as in TLC's files with a blank line between them, it would find not one row.
     """
 
     fields: tuple[RawField, ...]
     skipped: int
     quoted: bool
+    strict: bool
 
     def split(self, line: str) -> list[str] | None:
         """A line's fields; None if its quotes make no sense."""
@@ -135,9 +143,9 @@ def _csv_table(raw: RawFile) -> RawTable:
     layout = _layout(raw)
     columns = ", ".join(f"'{field.column}': 'VARCHAR'" for field in layout.fields)
     quote = "'\"'" if layout.quoted else "''"
-    scan = f"""read_csv({literal(str(raw.path))}, columns = {{{columns}}}, auto_detect = false, header = false,
+    scan = f"""read_csv({path_literal(raw.path)}, columns = {{{columns}}}, auto_detect = false, header = false,
                 skip = {layout.skipped}, delim = ',', quote = {quote}, escape = {quote}, nullstr = '',
-                encoding = '{raw.encoding}', strict_mode = true, ignore_errors = true, store_rejects = true,
+                encoding = '{raw.encoding}', strict_mode = {layout.strict}, ignore_errors = true, store_rejects = true,
                 rejects_table = '{_REJECTS}', rejects_scan = '{_REJECTS}_scan', rejects_limit = 0)"""
     malformed = f"""
         SELECT (line - {layout.skipped})::BIGINT AS row_number, trim(any_value(csv_line), E'\\r\\n') AS line
@@ -149,19 +157,33 @@ def _csv_table(raw: RawFile) -> RawTable:
 
 def _layout(raw: RawFile) -> _CsvLayout:
     with _text(raw) as text:
-        peeked = [_unended(line) for line in islice(text, _PEEK)]
+        ended = list(islice(text, _PEEK))
+    peeked = [_unended(line) for line in ended]
     filled = [number for number, line in enumerate(peeked) if line]
     skipped = filled[1] if len(filled) > 1 else len(peeked)
     lines = [peeked[number] for number in filled]
     # Quotes are honoured where the file uses them from its start. Elsewhere a stray quote is a character like any
     # other: honouring it would swallow every line up to the next one.
-    layout = _CsvLayout((), skipped, quoted=any('"' in line for line in lines[:2]))
+    quoted = any('"' in line for line in lines[:2])
+    ends = {line.endswith("\r\n") for line in ended if line.endswith("\n")}
+    layout = _CsvLayout((), skipped, quoted, strict=quoted or len(ends) == 1)
     header, *data = (layout.split(line) or [] for line in lines) if lines else ([],)
     # Some eras' rows have more fields than their header names; what most rows do is the layout, not a defect.
     usual = Counter(len(row) for row in data).most_common(1)
     width = max(len(header), usual[0][0] if usual else 0)
     names = [*header, *[""] * (width - len(header))]
-    return replace(layout, fields=tuple(RawField(name, f"f{i}", "VARCHAR") for i, name in enumerate(names)))
+    return replace(layout, fields=_fields(names, ["VARCHAR"] * width))
+
+
+def _fields(names: list[str], types: list[str]) -> tuple[RawField, ...]:
+    shared = Counter(map(normalized, names))
+    fields: list[RawField] = []
+    for place, (name, kind) in enumerate(zip(names, types, strict=True), start=1):
+        label = name
+        while not label.strip() or shared[normalized(label)] > (label == name):
+            label = f"{label.strip()} (field {place})".strip()
+        fields.append(RawField(name, label, f"f{place - 1}", kind))
+    return tuple(fields)
 
 
 def _rows_by_line(raw: RawFile, layout: _CsvLayout) -> Iterator[tuple[int | str | None, ...]]:
@@ -189,3 +211,20 @@ def _text(raw: RawFile) -> io.TextIOWrapper:
 
 def _unended(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
+
+
+def rows_as_published(raw: RawFile, work: Path) -> pa.Table:
+    """The rows of a raw file under their published names, a CSV's as text; lines that are no rows are left out."""
+
+    def read(con: duckdb.DuckDBPyConnection, table: RawTable) -> pa.Table:
+        names = ", ".join(f"{field.column} AS {identifier(field.label)}" for field in table.fields)
+        return con.sql(f"SELECT {names} FROM {table.scan}").to_arrow_table()
+
+    with connect(work / "spill") as con:
+        try:
+            rows = read(con, raw_table(raw, con))
+        except duckdb.InvalidInputException:
+            return read(con, line_table(raw, work))
+        if rows.num_rows == raw.rows or raw.edition == "parquet":
+            return rows
+        return read(con, line_table(raw, work))

@@ -80,6 +80,8 @@ class RawFile:
             was verified, by other means than it is later read with, so that nothing can be lost unnoticed.
         encoding: `utf-8`, or `latin-1` where the bytes are not UTF-8.
         fetched_at: When, ISO 8601 in UTC.
+        cut_line: A CSV's last line, if it alone does not end with CRLF: the file was cut there, and what looks like the
+            line's last value may be half of one.
     """
 
     path: Path
@@ -89,6 +91,7 @@ class RawFile:
     rows: int
     encoding: Literal["utf-8", "latin-1"]
     fetched_at: str
+    cut_line: str | None = None
 
     @property
     def edition(self) -> Edition:
@@ -97,12 +100,12 @@ class RawFile:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self | None:
-        """The raw file kept in a month's folder; None where there is none, or not all of it."""
-        record = folder / _PROVENANCE
-        if not record.exists():
+        """The raw file kept in a month's folder; None where there is none, not all of it, or no telling what it is."""
+        try:
+            fields = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
+            raw = cls(path=folder / fields.pop("file"), publication=Publication(**fields.pop("publication")), **fields)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        fields = json.loads(record.read_text(encoding="utf-8"))
-        raw = cls(path=folder / fields.pop("file"), publication=Publication(**fields.pop("publication")), **fields)
         return raw if raw.path.exists() and raw.path.stat().st_size == raw.bytes else None
 
     @classmethod

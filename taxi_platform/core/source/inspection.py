@@ -24,10 +24,11 @@ _BLANK = (b"", b"\r")
 
 @dataclass(frozen=True)
 class Inspection:
-    """What one pass over a file found out."""
+    """What one pass over a file found out; see `RawFile` for what the fields mean."""
 
     rows: int
     encoding: Literal["utf-8", "latin-1"]
+    cut_line: str | None = None
 
 
 def inspect(path: Path, publication: Publication, about: str) -> Inspection:
@@ -85,19 +86,32 @@ def open_csv(path: Path) -> BinaryIO:
 
 
 def _count_lines(file: BinaryIO) -> Inspection | None:
-    """Rows and encoding of a CSV; None if it has not even a header."""
-    lines, encoding = 0, "utf-8"
+    """Count the lines of a CSV that are not blank; None if there are none."""
+    lines, encoding, last, ends_crlf = 0, "utf-8", b"", False
     for block in _whole_lines(file):
         lines += block.count(b"\n")
         if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
             lines -= sum(line in _BLANK for line in block.split(b"\n")[:-1])
         if encoding == "utf-8" and not block.isascii() and not _is_utf8(block):
             encoding = "latin-1"
-    return Inspection(rows=lines - 1, encoding=encoding) if lines else None  # one of the lines is the header
+        ends_crlf = ends_crlf or block.endswith(b"\r\n")
+        last = block
+    if last and not last.endswith(b"\n"):
+        lines += 1
+    else:
+        last = b""
+    if lines == 0:
+        return None
+    is_cut = ends_crlf and last and not last.endswith(b"\r")  # with its CR the line is whole
+    return Inspection(
+        rows=lines - 1,  # one of the lines is the header
+        encoding=encoding,
+        cut_line=last.decode(encoding) if is_cut and lines > 1 else None,
+    )
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks that end at a line's end; a last line without one is given one, unless it is blank."""
+    """Blocks that end at a line's end; the last one does not if the file does not, and is one line then."""
     rest = b""
     while chunk := file.read(_CHUNK):
         block = rest + chunk
@@ -106,7 +120,7 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
             yield block[:end]
         rest = block[end:]
     if rest not in _BLANK:
-        yield rest + b"\n"
+        yield rest
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -132,6 +132,9 @@ class Source:
 
     def _fetch_alone(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         known = RawFile.in_folder(folder)
+        if known is not None and sha256_of(known.path) != known.sha256:
+            log.warning(f"{wanted.about}: {known.path} is not what was fetched; fetching it again")
+            known = None
         for url in self.candidates(wanted):
             shown = mask_url(url)
             current = known.publication if known and known.publication.url == shown else None
@@ -173,6 +176,7 @@ def _take(part: Path, found: Publication, wanted: Wanted, known: RawFile | None)
         rows=inspection.rows,
         encoding=inspection.encoding,
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        cut_line=inspection.cut_line,
     )
     publish(part, raw.path)
     raw.record()

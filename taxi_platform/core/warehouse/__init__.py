@@ -52,8 +52,12 @@ class Warehouse(Protocol):
         ...
 
 
-def open_warehouse(url: str) -> Warehouse:
+def open_warehouse(url: str, zones: ReferenceContract | None = None) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
+
+    Args:
+        url: What the setting says.
+        zones: The zone lookup's contract, for the views that join it to each table of trips; without it there are none.
 
     Raises:
         WarehouseError: No warehouse of this kind is built in.
@@ -68,4 +72,4 @@ def open_warehouse(url: str) -> Warehouse:
             fix="set TAXI_WAREHOUSE_URL to duckdb:///path",
         )
     # As in SQLAlchemy: three slashes before a relative path, four before an absolute one. The path may hold a #.
-    return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute())
+    return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute(), zones)

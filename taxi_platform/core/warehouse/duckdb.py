@@ -34,10 +34,12 @@ class DuckDBWarehouse:
 
     Attributes:
         path: The file; made when the first month comes.
+        zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         patience: Seconds to wait for another process to let go of the file.
     """
 
     path: Path
+    zones: ReferenceContract | None = None
     patience: float = 600.0
 
     def table_name(self, contract: TableContract) -> str:
@@ -48,6 +50,7 @@ class DuckDBWarehouse:
         """See `Warehouse.replace_month`."""
         with self._transaction() as con:
             table = self._prepare(con, contract, contract.table_columns)
+            self._prepare_view(con, contract)
             con.execute(f"DELETE FROM {table} WHERE {SOURCE_MONTH} = ?", [month.first_day])
             ((written,), *_) = con.execute(
                 f"INSERT INTO {table} BY NAME SELECT ?::DATE AS {SOURCE_MONTH}, * FROM {engine.parquet(file.path)}",
@@ -87,7 +90,10 @@ class DuckDBWarehouse:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as con:
             rows = self._rows(contract, contract.columns)
-            return con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY 1").to_arrow_table()
+            table = con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY 1").to_arrow_table()
+        if not table.num_rows:  # a view may have needed the table before anybody loaded it
+            raise self._absent(contract)
+        return table
 
     def _rows(self, contract: TableContract, columns: tuple[Column, ...]) -> str:
         """The `FROM` clause for a table's rows; a column the contract gained since the last load reads as null."""
@@ -184,6 +190,23 @@ class DuckDBWarehouse:
                 con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {literal(column.full_description)}")
         con.execute(f"COMMENT ON TABLE {table} IS {literal(contract.description)}")
         return table
+
+    def _prepare_view(self, con: duckdb.DuckDBPyConnection, contract: TripContract) -> None:
+        """Make the view that names the zones a trip began and ended in; the lookup may come later."""
+        if self.zones is None or not contract.zone_columns:
+            return
+        zones = self._prepare(con, self.zones, self.zones.columns)
+        key, *named = (column.name for column in self.zones.columns)
+        columns = ", ".join(f"{end}.{name} AS {end}_{name}" for end in contract.zone_columns for name in named)
+        joins = " ".join(
+            f"LEFT JOIN {zones} AS {end} ON {end}.{key} = trips.{column}"
+            for end, column in contract.zone_columns.items()
+        )
+        view = f"{_SCHEMA}.{identifier(f'{contract.table}_with_zones')}"
+        con.execute(
+            f"CREATE OR REPLACE VIEW {view} AS SELECT trips.*, {columns} "
+            f"FROM {_SCHEMA}.{identifier(contract.table)} AS trips {joins}"
+        )
 
 
 def _names(columns: tuple[Column, ...]) -> str:

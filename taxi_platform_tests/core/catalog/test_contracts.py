@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from taxi_platform.core.catalog.model import Rule, TableContract, TripContract, normalized
+from taxi_platform.core.catalog.model import Rule, TableContract, TripContract, is_index, normalized
 from taxi_platform.core.engine import identifier
-from taxi_platform.core.month import Month
 from taxi_platform_tests.core.cleaning.months import CATALOG
 
 CONTRACTS: list[TableContract] = [*CATALOG.trips.values(), CATALOG.zones]
@@ -28,7 +28,7 @@ def test_every_file_of_the_catalog_is_a_contract() -> None:
     folder = Path(__file__).parents[3] / "taxi_platform" / "core" / "catalog"
 
     assert {path.stem for path in folder.glob("*.yaml")} == {*CATALOG.trips, CATALOG.zones.table}
-    assert {"yellow", "green"} <= CATALOG.trips.keys()
+    assert CATALOG.trips.keys() == {"yellow", "green", "fhv", "fhvhv"}
 
 
 @every_contract
@@ -71,7 +71,9 @@ def test_rules_are_told_apart_by_name_and_fit_into_a_rows_bits(contract: TripCon
     names = [rule.name for rule in contract.rules]
 
     assert len(set(names)) == len(names) < 31
-    assert {"unreadable", "zero_passengers", "duplicate_row"} <= set(names)
+    assert {"unreadable", "missing_pickup", "duplicate_row"} <= set(names)
+    columns = {column.name for column in contract.columns}
+    assert ("zero_passengers" in names) == ("passenger_count" in columns)
 
 
 @every_dataset
@@ -79,23 +81,50 @@ def test_a_header_of_a_layout_names_known_columns_once(contract: TripContract) -
     known = {name for column in contract.columns for name in column.published_names}
 
     for layout in contract.layouts:
-        header = [normalized(name) for name in layout.header]
+        header = [normalized(name) for name in layout.header if not is_index(name)]
         assert set(header) <= known
         assert len(set(header)) == len(header)
-    assert [it.since for it in contract.layouts] == sorted(it.since for it in contract.layouts)
-
-
-@pytest.mark.parametrize(("dataset", "first"), [("yellow", Month(2009, 1)), ("green", Month(2013, 8))])
-def test_a_dataset_begins_with_its_first_published_month(dataset: str, first: Month) -> None:
-    assert CATALOG.trips[dataset].first_month == first
+        assert {*layout.texts, *layout.types} <= set(layout.header)
 
 
 @every_dataset
-def test_what_means_the_same_has_the_same_name_and_type_in_every_dataset(contract: TripContract) -> None:
-    yellow = {column.name: column for column in CATALOG.trips["yellow"].columns}
+@pytest.mark.parametrize("edition", ["csv", "parquet"])
+def test_layouts_follow_each_other_in_time_and_each_differs_from_the_one_before(
+    contract: TripContract, edition: str
+) -> None:
+    layouts = [it for it in contract.layouts if it.format == edition]
 
-    for column in contract.columns:
-        if column.name in yellow:
-            assert column.type == yellow[column.name].type
-            assert (column.unit, column.codes) == (yellow[column.name].unit, yellow[column.name].codes)
-    assert contract.column("pickup_datetime").required
+    assert layouts[0].since >= contract.first_month
+    for before, after in pairwise(layouts):
+        assert before.since < after.since
+        assert before != after.model_copy(update={"since": before.since})
+
+
+def test_every_dataset_of_tlc_is_there_from_its_first_published_month_on() -> None:
+    assert {name: str(contract.first_month) for name, contract in CATALOG.trips.items()} == {
+        "yellow": "2009-01",
+        "green": "2013-08",
+        "fhv": "2015-01",
+        "fhvhv": "2019-02",
+    }
+
+
+def test_what_has_the_same_name_means_the_same_in_every_dataset() -> None:
+    for contract, other in permutations(CATALOG.trips.values(), 2):
+        columns = {column.name: column for column in other.columns}
+        for column in contract.columns:
+            if (same := columns.get(column.name)) is not None:
+                assert (column.type, column.unit) == (same.type, same.unit), column.name
+                # One may have had more codes than the other, never other meanings.
+                codes = set(column.codes) & set(same.codes)
+                assert {code: column.codes[code] for code in codes} == {code: same.codes[code] for code in codes}
+
+
+@every_dataset
+def test_a_row_means_nothing_without_its_pickup_time(contract: TripContract) -> None:
+    assert [column.name for column in contract.columns if column.required] == ["pickup_datetime"]
+
+
+@every_dataset
+def test_both_ends_of_a_trip_have_a_zone(contract: TripContract) -> None:
+    assert contract.zone_columns == {"pickup": "pickup_location_id", "dropoff": "dropoff_location_id"}

@@ -15,7 +15,7 @@ from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.core.catalog.model import ColumnType, RuleAction, TripContract
 from taxi_platform.core.errors import ContractError, TaxiPlatformError
 from taxi_platform.core.month import Month
-from taxi_platform_tests.core.cleaning.months import YELLOW, clean_lines
+from taxi_platform_tests.core.cleaning.months import GREEN, YELLOW, clean_lines
 
 A_CONTRACT = """
 kind: trips
@@ -266,14 +266,38 @@ def test_a_column_and_a_table_are_found_by_name(tmp_path: Path) -> None:
 
 def test_a_full_description_tells_unit_and_codes() -> None:
     assert YELLOW.column("trip_distance").full_description == "Distance the meter counted. Unit: miles."
-    assert YELLOW.column("store_and_fwd_flag").full_description.endswith(
+    assert GREEN.column("store_and_fwd_flag").full_description.endswith(
         "Codes: Y = held in the vehicle before it was sent; N = sent at once."
     )
 
 
 def test_a_layout_holds_from_its_month_on(tmp_path: Path) -> None:
     newer = {"since": "2021-06", "format": "csv", "header": ["started_at"]}
-    contract = changed(tmp_path, lambda it: it["layouts"].append(newer))
+    parquet = {"since": "2020-02", "format": "parquet", "header": ["STARTED_AT"]}
+    contract = changed(tmp_path, lambda it: it["layouts"].extend([newer, parquet]))
 
-    headers = {key: contract.layout_of(Month.parse(key)).header[0] for key in ("2019-01", "2021-05", "2021-06")}
+    headers = {key: contract.layout_of(Month.parse(key), "csv").header[0] for key in ("2019-01", "2021-05", "2021-06")}
     assert headers == {"2019-01": "Start_Time", "2021-05": "Start_Time", "2021-06": "started_at"}
+    assert contract.layout_of(Month(2021, 6), "parquet").header == ("STARTED_AT",)
+
+
+def test_words_for_codes_need_a_column_that_keeps_them_and_the_other_way_round(tmp_path: Path) -> None:
+    column = {"name": "paid_text", "type": "string", "description": "Words.", "text_of": "passenger_count"}
+    with pytest.raises(ContractError, match="each column with texts needs one that is text_of it"):
+        changed(tmp_path, lambda it: it["columns"].append(column))
+    with pytest.raises(ContractError, match="each column with texts needs one that is text_of it"):
+        changed(tmp_path, lambda it: it["columns"][1].update(texts={"ONE": 1}))
+
+    def both(it: dict[str, Any]) -> None:
+        it["columns"][1].update(texts={"ONE": 1})
+        it["columns"].append(column)
+
+    assert changed(tmp_path, both).column("paid_text").published_names == ()
+
+
+def test_a_published_name_is_found_whatever_its_case_and_blanks(tmp_path: Path) -> None:
+    contract = load(tmp_path)
+
+    assert contract.published_as(" PEOPLE ").name == contract.published_as("passenger_count").name == "passenger_count"
+    with pytest.raises(KeyError):
+        contract.published_as("crew")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.core.catalog import load_catalog
-from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.catalog.model import Column, TripContract
 from taxi_platform.core.cleaning import CleanedMonth, clean
 from taxi_platform.core.files import sha256_of
 from taxi_platform.core.month import Month
@@ -48,6 +50,12 @@ TRIP = {
 HEADER = ",".join(TRIP)
 
 
+def with_columns(contract: TripContract, columns: tuple[Column, ...]) -> TripContract:
+    """A contract with other columns; made anew, as a copy would keep what was derived from the old ones."""
+    fields: dict[str, Any] = {name: getattr(contract, name) for name in TripContract.model_fields}
+    return TripContract(**{**fields, "columns": columns})
+
+
 def trip(**changes: str) -> str:
     """The line of a trip that breaks no rule, but for the changes made to it."""
     return ",".join((TRIP | changes)[name] for name in TRIP)
@@ -65,6 +73,7 @@ def raw_file(path: Path) -> RawFile:
         rows=found.rows,
         encoding=found.encoding,
         fetched_at="2021-03-01T00:00:00+00:00",
+        cut_line=found.cut_line,
     )
 
 
@@ -92,6 +101,16 @@ class Outcome:
     def column(self, name: str) -> list[Any]:
         """A column of the cleaned rows."""
         return self.cleaned[name].to_pylist()
+
+    @property
+    def unknown_columns(self) -> dict[str, str]:
+        """Name to type of the published columns the contract did not know."""
+        return self.month.cleaned.lineage.unknown_columns
+
+    @property
+    def extras(self) -> list[dict[str, Any] | None]:
+        """The values of such columns in the cleaned rows."""
+        return [text and json.loads(text) for text in self.column("extra_columns")]
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Rejected and kept rows of every rule that fired."""
@@ -130,3 +149,10 @@ def clean_parquet(folder: Path, columns: Mapping[str, pa.Array | Sequence[Any]],
     path = folder / "yellow_tripdata_2021-01.parquet"
     pq.write_table(pa.table({**pickups, **columns}), path)
     return clean_file(path, **options)
+
+
+def clean_copy(source: Path, folder: Path, contract: TripContract, name: str = "", **options: Any) -> Outcome:
+    """Clean a copy of a real file, under its official name."""
+    path = folder / (name or source.name)
+    shutil.copyfile(source, path)
+    return clean_file(path, contract, path.name.partition(".")[0][-7:], **options)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.month import Month
-from taxi_platform.core.source.sample import write_month
-from taxi_platform_tests.core.cleaning.months import GREEN, YELLOW, Outcome, clean_bytes, clean_file
+from taxi_platform.core.source.sample import write_month, write_parquet_month
+from taxi_platform_tests.core.cleaning.months import CATALOG, YELLOW, Outcome, clean_bytes, clean_file
 
 NAMES = ["tpep_pickup_datetime", "store_and_fwd_flag", "passenger_count", "extra"]
 HEADERS = [",".join(NAMES), ",".join(f'"{name}"' for name in NAMES)]
@@ -93,18 +93,20 @@ def test_every_row_of_any_csv_is_cleaned_or_quarantined_under_its_own_number(con
 
 @settings(max_examples=12, deadline=None)
 @given(
-    contract=st.sampled_from([YELLOW, GREEN]),
-    month=st.builds(Month, st.integers(2019, 2024), st.integers(1, 12)),
+    contract=st.sampled_from([*CATALOG.trips.values()]),
+    month=st.builds(Month, st.integers(2009, 2026), st.integers(1, 12)),
+    edition=st.sampled_from(["csv.gz", "parquet"]),
     rows=st.sampled_from([0, 1, 2, 50, 3_000, 5_001]),
     data=st.data(),
 )
 def test_every_row_of_a_generated_month_is_cleaned_or_quarantined_whatever_the_rules_do(
-    contract: TripContract, month: Month, rows: int, data: st.DataObject
+    contract: TripContract, month: Month, edition: str, rows: int, data: st.DataObject
 ) -> None:
     actions = data.draw(st.fixed_dictionaries({rule.name: st.sampled_from(RuleAction) for rule in contract.rules}))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{contract.dataset}_tripdata_{month}.csv.gz"
-        write_month(contract, month, rows, path)
+        path = Path(folder) / f"{contract.dataset}_tripdata_{month}.{edition}"
+        write = write_parquet_month if edition == "parquet" else write_month
+        write(contract, month, rows, path)
         outcome = clean_file(path, contract, str(month), actions)
 
         lineage = outcome.month.cleaned.lineage
@@ -128,7 +130,7 @@ def test_rows_are_numbered_rightly_in_a_file_read_in_many_pieces(name: str, tmp_
     body = [GOOD_LINE] * 700_000
     for number in malformed:
         body[number - 1] = "cut"
-    outcome = clean_bytes(tmp_path, "\r\n".join([HEADERS[0], *body]).encode(), name, actions=ONLY_UNREADABLE)
+    outcome = clean_bytes(tmp_path, "\r\n".join([HEADERS[0], *body, ""]).encode(), name, actions=ONLY_UNREADABLE)
 
     assert outcome.quarantine["row_number"].to_pylist() == list(malformed)
     assert outcome.is_conserved

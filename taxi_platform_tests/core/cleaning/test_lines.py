@@ -27,8 +27,11 @@ def lines_turned_away(outcome: Outcome) -> list[tuple[int, str]]:
 def quarantine_by_hand(content: str) -> dict[int, str]:
     """An independent reading: number to line of the data rows that do not have as many fields as the header."""
     header, *lines = [line.rstrip("\r") for line in content.split("\n") if line.rstrip("\r")]
+    cut = len(lines) if "\r\n" in content and not content.endswith("\n") else None
     return {
-        number: line for number, line in enumerate(lines, start=1) if len(line.split(",")) != len(header.split(","))
+        number: line
+        for number, line in enumerate(lines, start=1)
+        if number == cut or len(line.split(",")) != len(header.split(","))
     }
 
 
@@ -68,13 +71,38 @@ def test_a_last_line_that_is_cut_is_quarantined(end: str, name: str, tmp_path: P
     assert len(outcome.rows) == 1
 
 
-@LINE_ENDS
-@pytest.mark.parametrize("ended", [True, False], ids=["ended", "not ended"])
-def test_a_last_line_needs_no_end(ended: bool, end: str, tmp_path: Path) -> None:
-    outcome = clean_bytes(tmp_path, (end.join([HEADER, trip(), trip(extra="1")]) + end * ended).encode())
+@pytest.mark.parametrize(
+    ("end", "last_end"),
+    [("\n", "\n"), ("\n", ""), ("\r\n", "\r\n"), ("\r\n", "\r"), ("\n", "\r\n")],
+    ids=["LF, ended", "LF, not ended", "CRLF, ended", "CRLF, half ended", "LF, ended with CRLF"],
+)
+def test_a_last_line_that_is_whole_is_a_row(end: str, last_end: str, tmp_path: Path) -> None:
+    outcome = clean_bytes(tmp_path, (end.join([HEADER, trip(), trip(extra="1")]) + last_end).encode())
 
     assert outcome.column("extra") == [3.0, 1.0]
     assert outcome.turned_away == []
+
+
+@pytest.mark.parametrize("name", ["yellow_tripdata_2021-01.csv", "yellow_tripdata_2021-01.csv.gz"])
+@pytest.mark.parametrize("before", [[trip()], [trip(), "x,y"], [trip(), "", "x,y"]], ids=["tidy", "malformed", "blank"])
+def test_where_lines_end_with_crlf_a_last_line_without_end_was_cut_however_many_fields_it_has(
+    before: list[str], name: str, tmp_path: Path
+) -> None:
+    cut = trip(congestion_surcharge="2")  # of what was 2.5
+    outcome = clean_bytes(tmp_path, "\r\n".join([HEADER, *before, cut]).encode(), name)
+
+    malformed = [line for line in before if line == "x,y"]
+    assert lines_turned_away(outcome) == list(enumerate([*malformed, cut], start=2))
+    assert outcome.column("congestion_surcharge") == [2.5]
+    assert outcome.is_conserved
+
+
+def test_a_cut_line_that_a_rule_would_reject_is_quarantined_once(tmp_path: Path) -> None:
+    content = "\r\n".join([HEADER, trip(passenger_count="0"), trip(passenger_count="0")])
+    outcome = clean_bytes(tmp_path, content.encode())
+
+    assert [row["broken_rules"] for row in outcome.turned_away] == [["zero_passengers"], ["unreadable"]]
+    assert outcome.counts() == {"unreadable": (1, 0), "zero_passengers": (1, 0)}
 
 
 @LINE_ENDS
@@ -89,7 +117,7 @@ def test_a_last_line_needs_no_end(ended: bool, end: str, tmp_path: Path) -> None
     ids=["before the header", "after the header", "in the middle", "at the end"],
 )
 def test_blank_lines_are_no_rows_and_do_not_disturb_the_numbers(content: list[str], end: str, tmp_path: Path) -> None:
-    text = end.join(content)
+    text = end.join([*content, ""])
     outcome = clean_bytes(tmp_path, text.encode())
 
     malformed = {row["row_number"]: row["original"] for row in outcome.turned_away if "line" in row["original"]}
@@ -180,7 +208,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path: Path) -> None
     outcome = clean_bytes(tmp_path, f"\ufeff{HEADER}\n{trip()}\n".encode())
 
     assert outcome.column("vendor_id") == [1]
-    assert outcome.month.unknown_columns == ()
+    assert outcome.unknown_columns == {}
 
 
 def test_a_month_that_needs_the_line_reader_reads_the_same_as_one_that_does_not(tmp_path: Path) -> None:

@@ -101,6 +101,34 @@ def test_the_encoding_is_utf8_unless_some_byte_is_not(tmp_path: Path, content: b
     assert inspect_bytes(tmp_path, content).encoding == encoding
 
 
+@pytest.mark.parametrize(
+    ("content", "cut"),
+    [
+        (b"a,b\r\n1,2\r\n3,4", "3,4"),
+        (b"a,b\r\n1,2", "1,2"),
+        (b"a,b\n\r\n1,2\r\n3", "3"),
+        (b"a,b\n\n1,2\r\n3,4", "3,4"),
+        (b"a,b\r\n\xa0,2\r\n\xa0", "\xa0"),
+        (b"a,b\r\n" + b"1,2\r\n" * MIB + b"3", "3"),
+        (b"a,b\r\n1,2\r\n3,4\r\n", None),
+        (b"a,b\r\n1,2\r\n3,4\r", None),
+        (b"a,b\r\n1,2\r\n\r\n", None),
+        (b"a,b\n1,2\n3,4", None),
+        (b"a,b", None),
+        (b"a,b\r\n", None),
+    ],
+    ids=[
+        "a last line without end", "the only row", "after a blank line", "after a bare LF", "latin-1", "a large file",
+        "all lines ended", "half an end", "a blank line at the end", "LF", "a header", "an ended header",
+    ],
+)  # fmt: skip
+def test_where_lines_end_with_crlf_a_last_line_without_end_was_cut(
+    tmp_path: Path, content: bytes, cut: str | None
+) -> None:
+    assert inspect_bytes(tmp_path, content).cut_line == cut
+    assert inspect_bytes(tmp_path, content, "green_tripdata_2020-04.csv.gz").cut_line == cut
+
+
 def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
     path = tmp_path / "green_tripdata_2020-04.csv.gz"
     path.write_bytes(gzip.compress(b"a\n1\n2") + gzip.compress(b"3\n4\n"))

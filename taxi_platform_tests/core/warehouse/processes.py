@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.lake import open_lake
 from taxi_platform.core.month import Month
@@ -26,7 +27,7 @@ def at_once(work: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None
 
 def replace_month(url: str, contract: TripContract, month: Month, files: list[Path], started: Path | None) -> None:
     """Load a month from one file after the other."""
-    warehouse = open_warehouse(url)
+    warehouse = open_warehouse(url, load_catalog().zones)
     if started is not None:
         started.touch()
     for path in files:

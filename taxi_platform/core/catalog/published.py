@@ -1,0 +1,24 @@
+"""How many rows TLC's own Parquet files had, by TLC's catalogue of January 2009 to May 2024.
+
+TLC replaces files now and then, so another count is worth a look, not an error.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib import resources
+
+from taxi_platform.core.month import Month
+
+
+def published_rows(dataset: str, month: Month) -> int | None:
+    """Rows of a month's Parquet file; None where the catalogue does not have it."""
+    return _rows().get((dataset, str(month)))
+
+
+@cache
+def _rows() -> dict[tuple[str, str], int]:
+    facts = resources.files("taxi_platform.core.catalog") / "published_rows.csv"
+    lines = csv.DictReader(facts.read_text(encoding="utf-8").splitlines())
+    return {(line["dataset"], line["month"]): int(line["rows"]) for line in lines}

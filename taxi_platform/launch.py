@@ -1,0 +1,165 @@
+"""What `make run`, `zones`, `backfill` and `dev` start, after a look at what they were given.
+
+    python -m taxi_platform.launch run DATASET MONTH [CONFIG]
+    python -m taxi_platform.launch zones
+    python -m taxi_platform.launch backfill DATASET FROM TO
+    python -m taxi_platform.launch dev PORT
+
+What cannot work is said in one line before Dagster is started, and why a run failed once more after its long log. The
+work itself is done by Dagster's own commands.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.errors import SettingsError, TaxiPlatformError
+from taxi_platform.core.lake import open_lake
+from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.settings import Settings, dot_env, environment
+
+_PROJECT = Path(__file__).parent.parent
+_DEFINITIONS = "taxi_platform.definitions"
+_TAG = "taxi/launch"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check, then start; the exit status is Dagster's, or 2 for what was not started."""
+    command, *given = arguments
+    try:
+        home = _prepare()
+        match command, given:
+            case "run", [dataset, month, *config]:
+                return _execute(home, f"{_checked(dataset, month)}_trips_job", month, *config)
+            case "zones", []:
+                return _execute(home, "taxi_zones_job")
+            case "backfill", [dataset, first, last]:
+                return _backfill(home, _checked(dataset, first, last), first, last)
+            case "dev", [port]:
+                return _dagster(home, "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port)
+            case _:
+                sys.stderr.write(__doc__ or "")
+                return 2
+    except TaxiPlatformError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _prepare() -> Path:
+    """Check the settings, and make Dagster's instance if it is not there.
+
+    Returns:
+        The instance's folder, `DAGSTER_HOME`.
+    """
+    told, asked = dot_env().get("TAXI_SOURCE"), _asked_source()
+    if asked and told and asked != told:
+        raise SettingsError(
+            f"SOURCE={asked!r} was asked for and .env says TAXI_SOURCE={told!r}, which wins",
+            fix="remove one of the two",
+        )
+    settings = Settings.from_env()
+    open_lake(settings.lake_url)
+    open_warehouse(settings.warehouse_url)
+    home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    config, source = home / "dagster.yaml", _PROJECT / "deploy" / "local" / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / ".prepare.lock"):
+            if not config.exists() or config.read_text() != source.read_text():
+                (home / ".nux").mkdir(exist_ok=True)
+                (home / ".nux" / "nux.yaml").write_text("seen: true\n")  # no newsletter dialog over the first page
+                shutil.copyfile(source, config)
+                # Two first runs at once would each make the tables, and leave a database neither can use.
+                _in_instance(home, "instance.get_runs_count()")
+    except OSError as error:
+        raise SettingsError(
+            f"{error.strerror}", where=str(home), fix="set TAXI_DATA_DIR to a folder you can write to"
+        ) from error
+    return home
+
+
+def _asked_source() -> str:
+    return environment().get("SOURCE", "")
+
+
+def _checked(dataset: str, *months: str) -> str:
+    trips = load_catalog().trips
+    if dataset not in trips:
+        raise TaxiPlatformError(f"there is no dataset {dataset!r}", fix=f"use DATASET= with one of {', '.join(trips)}")
+    for month in months:
+        trips[dataset].month(month)
+    return dataset
+
+
+def _execute(home: Path, job: str, month: str | None = None, config: str | None = None) -> int:
+    tags = {_TAG: str(uuid.uuid4())} | ({"dagster/partition": month} if month else {})
+    if config is not None and not Path(config).is_file():
+        raise TaxiPlatformError("there is no such run config", where=config, fix="use CONFIG= with a YAML file")
+    options = ["-c", config] if config else []
+    status = _dagster(home, "job", "execute", "-m", _DEFINITIONS, "-j", job, "--tags", json.dumps(tags), *options)
+    if status:
+        found = f"instance.get_runs(filters=dg.RunsFilter(tags={{{_TAG!r}: {tags[_TAG]!r}}}))"
+        _in_instance(
+            home,
+            f"runs = {found}",
+            "events = [it for run in runs for it in instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)]",
+            "failed = [it.dagster_event.step_failure_data for it in events if it.dagster_event]",
+            "told = [getattr(it.user_failure_data, 'description', None) for it in failed]",
+            "told = [text or (it.error.cause or it.error).message for text, it in zip(told, failed)]",
+            "print('\\nThe run failed.', *told, sep='\\n', file=sys.stderr)",
+        )
+    return status
+
+
+def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
+    if first > last:
+        raise TaxiPlatformError(f"FROM={first} is after TO={last}", fix="exchange them")
+    if environment().get("SOURCE") or environment().get("CONFIG"):
+        raise TaxiPlatformError(
+            "a backfill takes no SOURCE and no CONFIG",
+            cause="its months are run by the daemon behind `make dev`, with the settings that was started with",
+            fix="start `make dev` with them",
+        )
+    alive = "sys.exit(not all(it.healthy for it in instance.get_daemon_statuses(['BACKFILL']).values()))"
+    if _in_instance(home, alive):
+        raise TaxiPlatformError(
+            "nothing would run the months", cause="no daemon is running", fix="run `make dev` first"
+        )
+    months = ["--from", first, "--to", last]
+    return _dagster(
+        home, "job", "backfill", "-w", "workspace.yaml", "-j", f"{dataset}_trips_job", *months, "--noprompt"
+    )
+
+
+def _dagster(home: Path, *arguments: str) -> int:
+    return _run(home, str(Path(sys.executable).parent / "dagster"), *arguments)
+
+
+def _in_instance(home: Path, *statements: str) -> int:
+    """Run a few statements with Dagster's instance at hand, in a process of their own: only they wait for Dagster."""
+    lines = [
+        "import sys, dagster as dg",
+        "with dg.DagsterInstance.get() as instance:",
+        *(f"    {it}" for it in statements),
+    ]
+    return _run(home, sys.executable, "-W", "ignore", "-c", "\n".join(lines))
+
+
+def _run(home: Path, *command: str) -> int:
+    with subprocess.Popen(command, env=environment() | {"DAGSTER_HOME": str(home)}) as process:  # noqa: S603 (ours)
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # it was told too, and ends in its own time
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,340 @@
+"""What the checks find: each statement holds where it should, fails where it should, and says why in figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_platform.core import findings
+from taxi_platform.core.catalog.model import RuleAction
+from taxi_platform.core.findings import Profile
+from taxi_platform.core.measures import Measures, measure_file
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
+from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
+
+JANUARY = Month(2021, 1)
+PICKUP = "tpep_pickup_datetime"
+LINEAGE = Lineage(
+    dataset="yellow",
+    month="2021-01",
+    source_url="file:///yellow_tripdata_2021-01.csv",
+    source_sha256="ab" * 32,
+    edition="csv",
+    contract_version="0123456789ab",
+    rules={"unreadable": RuleAction.REJECT},
+    rows_in=1_000,
+    rows_cleaned=990,
+    rows_quarantined=10,
+)
+LEAVES_ALL = {"unreadable": "warn", "missing_pickup": "warn", "zero_passengers": "warn"}
+
+
+def profiled(outcome: Outcome, folder: Path) -> Profile:
+    return findings.profile(YELLOW, JANUARY, outcome.month.cleaned, folder)
+
+
+def rewritten(file: ParquetFile, path: Path, table: pa.Table) -> ParquetFile:
+    """A file with other rows that says of its origin what the first does."""
+    metadata = pq.read_schema(file.path).metadata or {}
+    lineage = {b"taxi_platform": file.lineage.to_json().encode()}
+    pq.write_table(table.replace_schema_metadata({**metadata, **lineage}), path)
+    return ParquetFile(path)
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Outcome:
+    """Three rows, of which one is cleaned, one rejected and one malformed."""
+    return clean_lines(tmp_path, [trip(), trip(passenger_count="0"), "cut"])
+
+
+def test_conserved_rows_are_found_conserved(month: Outcome) -> None:
+    found = findings.rows_are_conserved(month.raw, month.month.cleaned, month.month.quarantine)
+
+    assert found.holds
+    assert found.says == "3 rows in, 1 cleaned, 2 quarantined"
+    assert found.figures == {
+        "rows in the source file": 3,
+        "rows cleaned": 1,
+        "rows quarantined": 2,
+        "rows unaccounted for": 0,
+    }
+
+
+@pytest.mark.parametrize(("rows", "astray"), [(4, 1), (2, -1)])
+def test_a_row_too_few_or_too_many_is_found(month: Outcome, rows: int, astray: int) -> None:
+    found = findings.rows_are_conserved(replace(month.raw, rows=rows), month.month.cleaned, month.month.quarantine)
+
+    assert not found.holds
+    assert found.figures["rows unaccounted for"] == astray
+
+
+def test_rows_of_another_raw_file_are_not_conserved_though_their_number_fits(month: Outcome) -> None:
+    other = replace(month.raw, sha256="cd" * 32)
+    found = findings.rows_are_conserved(other, month.month.cleaned, month.month.quarantine)
+
+    assert not found.holds
+    assert found.says.endswith("not all were made from the raw file that is here now")
+    assert found.figures["rows unaccounted for"] == 0
+
+
+def test_a_cleaned_file_matches_its_contract(month: Outcome) -> None:
+    found = findings.schema_matches_contract(YELLOW, month.month.cleaned)
+
+    assert found.holds
+    assert found.figures == {"columns": len(YELLOW.columns) + 1, "contract version": YELLOW.version}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda it: it.drop_columns(["extra"]), "extra: nothing instead of double"),
+        (lambda it: it.append_column("news", pa.nulls(1)), "news: null instead of nothing"),
+        (
+            lambda it: it.set_column(3, "passenger_count", it["passenger_count"].cast(pa.int64())),
+            "passenger_count: int64 instead of int32",
+        ),
+        (lambda it: it.select([*reversed(it.column_names)]), "the columns are in another order"),
+        (
+            lambda it: it.drop_columns(["extra", "mta_tax"]),
+            "extra: nothing instead of double; mta_tax: nothing instead of double",
+        ),
+    ],
+    ids=["one less", "one more", "another type", "another order", "several"],
+)
+def test_every_difference_from_the_contract_is_named(month: Outcome, change: Any, says: str, tmp_path: Path) -> None:
+    file = rewritten(month.month.cleaned, tmp_path / "changed.parquet", change(month.cleaned))
+    found = findings.schema_matches_contract(YELLOW, file)
+
+    assert not found.holds
+    assert found.says == says
+
+
+def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
+    lines = [trip(), trip(**{PICKUP: ""}), trip(**{PICKUP: " ", "extra": "1"})]
+    outcome = clean_lines(tmp_path, lines, actions=LEAVES_ALL)
+    found = findings.required_values_present(profiled(outcome, tmp_path))
+
+    assert not found.holds
+    assert found.says == "pickup_datetime is null in 2 rows"
+    assert found.figures == {"pickup_datetime missing": 2}
+
+
+def test_required_values_that_are_all_there_are_told(month: Outcome, tmp_path: Path) -> None:
+    found = findings.required_values_present(profiled(month, tmp_path))
+
+    assert found.holds
+    assert found.says == "pickup_datetime filled in all 1 rows"
+
+
+def test_a_file_of_known_columns_only_is_found_so(month: Outcome, tmp_path: Path) -> None:
+    found = findings.known_columns_only(month.month.cleaned, tmp_path)
+
+    assert (found.holds, found.figures) == (True, {})
+
+
+def test_every_unknown_column_is_named_with_its_type_and_up_to_three_of_its_values(tmp_path: Path) -> None:
+    lines = [trip(extra=str(number)) + f",v{number % 5},," for number in range(10)]
+    outcome = clean_lines(tmp_path, lines, f'{HEADER},surge,empty,"odd"'.replace('"', ""))
+    found = findings.known_columns_only(outcome.month.cleaned, tmp_path)
+
+    assert not found.holds
+    kind, _, values = str(found.figures["surge"]).partition(": ")
+    assert kind == "VARCHAR"
+    assert len(values.split(", ")) == 3
+    assert set(values.split(", ")) < {f"v{number}" for number in range(5)}
+    assert found.figures["empty"] == found.figures["odd"] == "VARCHAR: never filled"
+    assert found.says.startswith("kept in extra_columns: surge (VARCHAR): ")
+    assert "Add them to yellow.yaml" in found.says
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda it: repr(it)[:20])
+def test_the_values_of_an_unknown_column_are_shown_whatever_its_name(name: str, tmp_path: Path) -> None:
+    outcome = unknown_in_parquet(tmp_path, {name: pa.array(["here", None])})
+    found = findings.known_columns_only(outcome.month.cleaned, tmp_path)
+
+    assert found.figures == {name if name.strip() else "(field 2)": "VARCHAR: here"}
+
+
+def test_values_of_nested_columns_are_shown(tmp_path: Path) -> None:
+    columns = {"places": pa.array([{"x": 1}, None]), "fees": pa.array([[1, 2], None]), "rate": pa.array([0.5, None])}
+    found = findings.known_columns_only(unknown_in_parquet(tmp_path, columns).month.cleaned, tmp_path)
+
+    assert found.figures == {
+        "places": 'STRUCT(x BIGINT): {"x":1}',
+        "fees": "BIGINT[]: [1,2]",
+        "rate": "DOUBLE: 0.5",
+    }
+
+
+def test_codes_nobody_explains_are_counted_and_shown(tmp_path: Path) -> None:
+    lines = [
+        trip(),
+        trip(payment_type="9", store_and_fwd_flag="X"),
+        trip(payment_type="9", RatecodeID="77"),
+        trip(payment_type="", RatecodeID="99", store_and_fwd_flag=""),
+        trip(payment_type="0"),
+    ]
+    found = findings.known_codes_only(profiled(clean_lines(tmp_path, lines), tmp_path))
+
+    assert not found.holds
+    assert found.says == "rate_code_id: 1 rows (77), store_and_fwd_flag: 1 rows (X), payment_type: 2 rows (9)"
+    assert found.figures == {
+        "vendor_id, rows with unknown codes": 0,
+        "rate_code_id, rows with unknown codes": 1,
+        "store_and_fwd_flag, rows with unknown codes": 1,
+        "payment_type, rows with unknown codes": 2,
+    }
+
+
+def test_known_codes_are_found_known(month: Outcome, tmp_path: Path) -> None:
+    found = findings.known_codes_only(profiled(month, tmp_path))
+
+    assert (found.holds, found.says) == (True, "4 columns hold known codes only")
+
+
+@pytest.mark.parametrize("dataset", CATALOG.trips)
+def test_a_month_without_rows_has_nothing_wrong_with_it(dataset: str, tmp_path: Path) -> None:
+    contract = CATALOG.trips[dataset]
+    header = "tpep_pickup_datetime" if dataset == "yellow" else "pickup_datetime"
+    outcome = clean_lines(tmp_path, [], header, contract=contract)
+    found = findings.profile(contract, JANUARY, outcome.month.cleaned, tmp_path)
+
+    assert (found.rows, found.strays) == (0, 0)
+    assert findings.required_values_present(found).holds
+    assert findings.known_codes_only(found).holds
+    assert findings.pickups_inside_month(found).holds
+
+
+@pytest.mark.parametrize(("strays", "holds"), [(0, True), (1, True), (2, False), (1_000, False)])
+def test_a_stray_pickup_in_a_thousand_is_usual_and_more_are_not(strays: int, holds: bool) -> None:
+    found = findings.pickups_inside_month(
+        Profile(rows=1_000, missing={}, strays=strays, unknown_codes={}, code_examples={})
+    )
+
+    assert found.holds is holds
+    assert found.says.startswith(f"{strays:,} of 1,000 pickups")
+    assert found.figures == {"pickups outside the month": strays, "share": strays / 1_000, "usual share": 0.001}
+
+
+def test_strays_are_the_pickups_before_and_after_the_month(tmp_path: Path) -> None:
+    times = [
+        "2020-12-31 23:59:59", "2021-01-01 00:00:00", "2021-01-31 23:59:59.999999", "2021-02-01 00:00:00", "2041-01-05",
+    ]  # fmt: skip
+    outcome = clean_lines(tmp_path, [trip(**{PICKUP: when}) for when in times])
+
+    assert profiled(outcome, tmp_path).strays == 3
+
+
+def with_share(share: float) -> Lineage:
+    return replace(LINEAGE, rows_in=10_000, rows_quarantined=round(10_000 * share))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "holds"),
+    [
+        (0.9, [], True),
+        (0.01, [0.0, 0.0], True),
+        (0.011, [0.0, 0.0], False),
+        (0.05, [0.02, 0.02, 0.9], True),
+        (0.051, [0.02, 0.02, 0.9], False),
+        (0.0, [0.5], True),
+    ],
+    ids=["alone", "a little", "more than a little", "twice the median", "more than twice", "fewer"],
+)
+def test_rejects_are_expected_up_to_twice_the_median_and_a_hundredth(
+    now: float, before: list[float], holds: bool
+) -> None:
+    found = findings.rejects_within_expectation(with_share(now), [with_share(share) for share in before])
+
+    assert found.holds is holds
+    assert found.figures["share rejected"] == now
+    assert found.figures["months compared with"] == len(before)
+
+
+def test_a_month_of_no_rows_rejects_none() -> None:
+    empty = replace(LINEAGE, rows_in=0, rows_cleaned=0, rows_quarantined=0)
+
+    assert findings.rejects_within_expectation(empty, [LINEAGE]).figures["share rejected"] == 0
+
+
+def test_a_parquet_file_has_as_many_rows_as_the_catalogue_says_or_the_difference_is_told(month: Outcome) -> None:
+    publication = replace(month.raw.publication, url="file:///green_tripdata_2021-01.parquet")
+    raw = replace(month.raw, publication=publication, rows=76_518)
+
+    assert findings.row_count_as_published(raw, 76_518).holds
+    found = findings.row_count_as_published(raw, 76_520)
+    assert not found.holds
+    assert found.says == "76,518 rows, 76,520 in TLC's catalogue"
+    assert found.figures == {"rows": 76_518, "rows in the catalogue": 76_520, "difference": -2}
+    nothing = findings.row_count_as_published(raw, None)
+    assert (nothing.holds, nothing.figures) == (True, {"rows": 76_518})
+    assert "does not have the month" in nothing.says
+
+
+def test_the_catalogue_of_parquet_files_says_nothing_of_a_csv(month: Outcome) -> None:
+    found = findings.row_count_as_published(month.raw, 76_518)
+
+    assert found.holds
+    assert "the CSV edition is not in it" in found.says
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "holds"),
+    [
+        (5, [], True),
+        (500, [1_000], True),
+        (499, [1_000], False),
+        (2_000, [1_000], True),
+        (2_001, [1_000], False),
+        (1_000, [900, 1_000, 90_000], True),
+        (0, [1_000], False),
+    ],
+    ids=["alone", "half", "less than half", "twice", "more than twice", "one odd month before", "nothing"],
+)
+def test_a_month_is_in_the_trend_between_half_and_twice_the_median(rows: int, before: list[int], holds: bool) -> None:
+    found = findings.row_count_in_trend(replace(LINEAGE, rows_in=rows), [replace(LINEAGE, rows_in=it) for it in before])
+
+    assert found.holds is holds
+    assert found.figures["rows"] == rows
+    assert found.figures["months compared with"] == len(before)
+
+
+def test_the_lake_holds_the_cleaned_file_byte_for_byte_or_it_is_told(month: Outcome, tmp_path: Path) -> None:
+    cleaned = month.month.cleaned
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(cleaned.path.read_bytes())
+
+    assert findings.lake_matches_cleaned(cleaned, ParquetFile(copy)).holds
+    other = rewritten(cleaned, tmp_path / "other.parquet", month.cleaned)
+    found = findings.lake_matches_cleaned(cleaned, other)
+    assert not found.holds
+    assert found.figures == {
+        "SHA-256 of the cleaned file": cleaned.sha256,
+        "SHA-256 of the lake's object": other.sha256,
+    }
+
+
+def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_says_where(
+    month: Outcome, tmp_path: Path
+) -> None:
+    in_lake = measure_file(month.month.cleaned, YELLOW.stored_columns, tmp_path)
+    same = findings.table_matches_lake(in_lake, in_lake)
+    assert same.holds
+    assert same.figures == {
+        "rows in the table": 1,
+        "rows in the lake": 1,
+        "columns compared": len(YELLOW.stored_columns),
+    }
+
+    in_table = Measures(rows=2, columns={**in_lake.columns, "extra": (1, 99.0)})
+    found = findings.table_matches_lake(in_table, in_lake)
+    assert not found.holds
+    assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
+    assert (found.figures["rows in the table"], found.figures["rows in the lake"]) == (2, 1)

@@ -1,0 +1,209 @@
+"""`<table>_with_zones`: every trip of a table once, with the names of the zones it began and ended in."""
+
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.reference import read_reference_file
+from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+from taxi_platform_tests.core.cleaning.months import raw_file
+from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file
+from taxi_platform_tests.core.warehouse.processes import SPAWN, replace_month
+
+ZONES = load_catalog().zones
+COLUMNS = {
+    "pickup_datetime": "timestamp",
+    "trip_number": "int64",
+    "pickup_location_id": "int32",
+    "dropoff_location_id": "int32",
+}
+CONTRACT = contract_of(COLUMNS)
+VIEW = "taxi.probe_trips_with_zones"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+@pytest.fixture
+def warehouse(path: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(path, ZONES)
+
+
+@pytest.fixture
+def trips(warehouse: DuckDBWarehouse, tmp_path: Path) -> list[dict[str, Any]]:
+    """A month with every kind of location there is, loaded."""
+    ends = [(1, 265), (264, 1), (265, 264), (None, 1), (1, None), (None, None), (0, 266), (1, 1)]
+    rows = [
+        {"trip_number": number, "pickup_location_id": pickup, "dropoff_location_id": dropoff}
+        for number, (pickup, dropoff) in enumerate(ends)
+    ]
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, rows, tmp_path / "month"))
+    return rows
+
+
+def zones() -> pa.Table:
+    """The lookup that is shipped with the sample source."""
+    with resources.as_file(resources.files("taxi_platform.core.source") / ZONES.file) as path:
+        return read_reference_file(ZONES, raw_file(path))
+
+
+def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(path), read_only=True) as con:
+        return con.execute(statement).fetchall()
+
+
+def test_names_are_joined_to_both_ends_and_a_trip_without_a_known_zone_stays(
+    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
+) -> None:
+    warehouse.replace_reference(ZONES, zones())
+    names: dict[int | None, tuple[str | None, str | None, str | None]] = {
+        1: ("EWR", "Newark Airport", "EWR"),
+        264: ("Unknown", "N/A", "N/A"),
+        265: ("N/A", "Outside of NYC", "N/A"),
+    }
+    nothing = (None, None, None)
+    found = query(
+        path,
+        f"""
+        SELECT trip_number, pickup_borough, pickup_zone, pickup_service_zone,
+               dropoff_borough, dropoff_zone, dropoff_service_zone
+        FROM {VIEW} ORDER BY trip_number
+        """,
+    )
+    assert found == [
+        (
+            row["trip_number"],
+            *names.get(row["pickup_location_id"], nothing),
+            *names.get(row["dropoff_location_id"], nothing),
+        )
+        for row in trips
+    ]
+
+
+def test_the_view_is_there_before_the_zones_are(
+    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
+) -> None:
+    count = f"SELECT count(*), count(pickup_zone) FROM {VIEW}"
+    assert query(path, count) == [(len(trips), 0)]
+    warehouse.replace_reference(ZONES, zones())
+    assert query(path, count) == [(len(trips), 5)]
+
+
+@pytest.mark.usefixtures("trips")
+def test_zones_that_were_not_loaded_yet_are_missing_and_not_none(warehouse: DuckDBWarehouse) -> None:
+    # The view needs the table of zones, which is made empty with the first month.
+    with pytest.raises(WarehouseError, match=r"taxi\.taxi_zones.*Fix: materialize"):
+        warehouse.read_reference(ZONES)
+
+
+def test_the_view_has_the_columns_of_the_table_first(
+    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
+) -> None:
+    names = [name for name, *_ in query(path, f"DESCRIBE {VIEW}")]
+    table = [column.name for column in CONTRACT.table_columns]
+    assert names[: len(table)] == table
+    assert names[len(table) :] == [
+        f"{end}_{name}" for end in ("pickup", "dropoff") for name in ("borough", "zone", "service_zone")
+    ]
+    assert warehouse.read_months(CONTRACT, [JANUARY]).column_names == table
+    assert len(trips) == warehouse.measure_month(CONTRACT, JANUARY).rows
+
+
+def test_the_view_has_a_column_the_contract_gains(
+    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path, trips: list[dict[str, Any]]
+) -> None:
+    warehouse.replace_reference(ZONES, zones())
+    grown = contract_of({**COLUMNS, "cbd_congestion_fee": "float64"})
+    rows = [{"trip_number": 100, "pickup_location_id": 1, "cbd_congestion_fee": 0.75}]
+    warehouse.replace_month(grown, FEBRUARY, month_file(grown, FEBRUARY, rows, tmp_path / "grown"))
+
+    found = query(path, f"SELECT cbd_congestion_fee, pickup_zone FROM {VIEW} WHERE trip_number IN (0, 100) ORDER BY 1")
+
+    assert found == [(0.75, "Newark Airport"), (None, "Newark Airport")]
+    assert query(path, f"SELECT count(*) FROM {VIEW}") == [(len(trips) + 1,)]
+
+
+def test_a_dataset_that_only_knows_where_trips_began_has_a_view_of_that(
+    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path
+) -> None:
+    contract = contract_of({"trip_number": "int64", "pickup_location_id": "int32"}, dataset="half")
+    rows = [{"trip_number": 1, "pickup_location_id": 265}]
+    warehouse.replace_reference(ZONES, zones())
+    warehouse.replace_month(contract, JANUARY, month_file(contract, JANUARY, rows, tmp_path / "month"))
+    assert query(path, "SELECT pickup_zone FROM taxi.half_trips_with_zones") == [("Outside of NYC",)]
+
+
+def test_a_dataset_without_places_has_no_view(warehouse: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+    contract = contract_of({"trip_number": "int64"}, dataset="nowhere")
+    warehouse.replace_month(contract, JANUARY, month_file(contract, JANUARY, [{"trip_number": 1}], tmp_path / "month"))
+    assert query(path, "SELECT table_name FROM information_schema.tables") == [("nowhere_trips",)]
+
+
+def test_the_view_can_be_read_while_other_months_are_loaded(
+    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path
+) -> None:
+    warehouse.replace_reference(ZONES, zones())
+    trip = {"trip_number": 1, "pickup_location_id": 265}
+    january = month_file(CONTRACT, JANUARY, [trip] * 10, tmp_path / "january")
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    february = [month_file(CONTRACT, FEBRUARY, [trip] * rows, tmp_path / str(rows)).path for rows in (20, 30)]
+
+    writer = SPAWN.Process(target=replace_month, args=(f"duckdb:///{path}", CONTRACT, FEBRUARY, february * 3, None))
+    writer.start()
+    seen: set[tuple[int, int]] = set()
+    while writer.is_alive():
+        try:
+            seen.update(query(path, f"SELECT count(*), count(*) FILTER (pickup_zone = 'Outside of NYC') FROM {VIEW}"))
+        except duckdb.IOException as error:  # DuckDB lets one process at a time into a file
+            assert "Could not set lock on file" in str(error)
+        time.sleep(0.05)
+
+    assert writer.exitcode == 0
+    assert seen
+    assert seen <= {(10, 10), (30, 30), (40, 40)}
+    assert query(path, f"SELECT count(*) FROM {VIEW}") == [(40,)]
+
+
+def test_a_warehouse_that_was_filled_before_there_were_views_gets_them_with_the_next_month(
+    path: Path, tmp_path: Path
+) -> None:
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1, "pickup_location_id": 1}], tmp_path / "month")
+    open_warehouse(f"duckdb:///{path}").replace_month(CONTRACT, JANUARY, file)
+    assert query(path, "SELECT table_name FROM information_schema.tables") == [("probe_trips",)]
+
+    later = open_warehouse(f"duckdb:///{path}", ZONES)
+    later.replace_month(CONTRACT, FEBRUARY, file)
+    later.replace_reference(ZONES, zones())
+
+    assert query(path, f"SELECT count(*), count(pickup_zone) FROM {VIEW}") == [(2, 2)]
+
+
+@pytest.mark.usefixtures("trips")
+@pytest.mark.parametrize(
+    "mend", ["DROP TABLE taxi.probe_trips", "ALTER TABLE taxi.probe_trips RENAME TO probe_trips_of_old"]
+)
+def test_the_view_is_not_in_the_way_of_mending_a_table_whose_columns_changed(
+    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path, mend: str
+) -> None:
+    warehouse.replace_reference(ZONES, zones())
+    retyped = contract_of({**COLUMNS, "trip_number": "string"})
+    rows = [{"trip_number": "seven", "pickup_location_id": 1}]
+    file = month_file(retyped, JANUARY, rows, tmp_path / "retyped")
+    with pytest.raises(WarehouseError, match="Fix: drop or rename the table"):
+        warehouse.replace_month(retyped, JANUARY, file)
+
+    with duckdb.connect(str(path)) as con:
+        con.execute(mend)
+    warehouse.replace_month(retyped, JANUARY, file)
+
+    assert query(path, f"SELECT trip_number, pickup_zone FROM {VIEW}") == [("seven", "Newark Airport")]

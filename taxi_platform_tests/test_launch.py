@@ -1,0 +1,109 @@
+"""What `make run` and its like were given is judged in one line, before Dagster is started."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KEPT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_")) and name not in ("SOURCE", "CONFIG")
+}
+
+
+def launch(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _run([sys.executable, "-m", "taxi_platform.launch", *arguments], cwd, environment)
+
+
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _run(["make", *arguments], ROOT, environment)
+
+
+def _run(command: list[str], cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environ = KEPT | {"TAXI_SAMPLE_ROWS": "500"} | environment
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (("run", "purple", "2021-01"), {}, ["no dataset 'purple'", "fhv, fhvhv, green, yellow"]),
+        (("run", "yellow", "2021-13"), {}, ["'2021-13' is not a month", "YYYY-MM"]),
+        (("run", "yellow", "january"), {}, ["'january' is not a month"]),
+        (("run", "yellow", "2008-12"), {}, ["yellow_trips", "2008-12 is outside", "2009-01 to the last whole one"]),
+        (("run", "green", "2013-07"), {}, ["2013-07 is outside", "2013-08"]),
+        (("run", "yellow", "9999-12"), {}, ["9999-12 is outside"]),
+        (("run", "yellow", "2021-01", "no/such.yaml"), {}, ["no such run config", "no/such.yaml"]),
+        (("run", "yellow", "2021-01"), {"TAXI_SAMPLE_ROWS": "many"}, ["TAXI_SAMPLE_ROWS='many'", "whole number"]),
+        (("zones",), {"TAXI_SOURCE": "moon"}, ["TAXI_SOURCE='moon'"]),
+        (
+            ("run", "yellow", "2021-01"),
+            {"TAXI_WAREHOUSE_URL": "mysql://u:hunter2@h/d"},
+            ["TAXI_WAREHOUSE_URL", "***@h"],
+        ),
+        (("run", "yellow", "2021-01"), {"TAXI_WAREHOUSE_URL": "bigquery://p/d"}, ["no bigquery warehouse is built in"]),
+        (("run", "yellow", "2021-01"), {"TAXI_LAKE_URL": "gs://bucket"}, ["no lake of this kind is built in"]),
+        (("backfill", "green", "2020-03", "2020-01"), {}, ["FROM=2020-03 is after TO=2020-01"]),
+        (("backfill", "green", "2020-01", "2020-02"), {"SOURCE": "sample"}, ["takes no SOURCE", "make dev"]),
+        (("backfill", "green", "2020-01", "2020-02"), {}, ["no daemon is running", "make dev"]),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], words: list[str]
+) -> None:
+    outcome = launch(*arguments, **({"TAXI_DATA_DIR": str(tmp_path), "TAXI_SOURCE": "sample"} | environment))
+
+    assert outcome.returncode == 2
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    assert all(word in outcome.stderr for word in words), outcome.stderr
+    assert "hunter2" not in outcome.stderr
+
+
+def test_a_data_folder_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    outcome = make("run", TAXI_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("TAXI_DATA_DIR=")
+
+
+def test_a_source_that_dot_env_contradicts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TAXI_SOURCE=web\n")
+    outcome = launch("zones", cwd=tmp_path, SOURCE="sample", TAXI_DATA_DIR=str(tmp_path), PYTHONPATH=str(ROOT))
+    assert outcome.returncode == 2
+    assert "SOURCE='sample'" in outcome.stderr
+    assert ".env says TAXI_SOURCE='web'" in outcome.stderr
+
+
+def test_why_a_run_failed_is_the_last_thing_said(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = make("run", "MONTH=2020-05", TAXI_DATA_DIR=str(tmp_path / "data"), SOURCE=str(tmp_path / "empty"))
+    *_, heading, reason, of_make = outcome.stderr.splitlines()
+    assert outcome.returncode == 2
+    assert heading == "The run failed."
+    assert reason.startswith("yellow 2020-05: not published by this source")
+    assert of_make.startswith("make: ***")
+
+
+def test_a_data_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "my trips, and Anna's"
+    outcome = make("run", TAXI_DATA_DIR=str(folder))
+    assert outcome.returncode == 0, outcome.stderr
+    assert (folder / "cleaned" / "yellow" / "2021-01.parquet").exists()
+
+
+def test_two_first_runs_at_once_make_one_instance(tmp_path: Path) -> None:
+    """Each would make Dagster's tables; two that do it together leave a database no later run can open."""
+    command = [sys.executable, "-m", "taxi_platform.launch", "backfill", "green", "2020-01", "2020-01"]
+    environ = KEPT | {"TAXI_DATA_DIR": str(tmp_path)}
+    starts = [subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for start in starts:
+        _, told = start.communicate(timeout=120)
+        assert "no daemon is running" in told
+    with sqlite3.connect(tmp_path / "dagster" / "history" / "runs.db") as database:
+        assert database.execute("SELECT count(*) FROM alembic_version").fetchall() == [(1,)]
+    database.close()
