@@ -16,7 +16,7 @@ KEPT = {
 }
 
 
-def launch(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def launch(*arguments: str, cwd: Path = ROOT, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return _run([sys.executable, "-m", "taxi_platform.launch", *arguments], cwd, environment)
 
 
@@ -56,7 +56,8 @@ def _run(command: list[str], cwd: Path, environment: dict[str, str]) -> subproce
 def test_what_cannot_be_is_told_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], words: list[str]
 ) -> None:
-    outcome = launch(*arguments, **({"TAXI_DATA_DIR": str(tmp_path), "TAXI_SOURCE": "sample"} | environment))
+    environ = {"TAXI_DATA_DIR": str(tmp_path), "TAXI_SOURCE": "sample"} | environment
+    outcome = launch(*arguments, environment=environ)
 
     assert outcome.returncode == 2
     assert outcome.stderr.count("\n") == 1, outcome.stderr
@@ -73,7 +74,8 @@ def test_a_data_folder_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_source_that_dot_env_contradicts_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TAXI_SOURCE=web\n")
-    outcome = launch("zones", cwd=tmp_path, SOURCE="sample", TAXI_DATA_DIR=str(tmp_path), PYTHONPATH=str(ROOT))
+    environ = {"SOURCE": "sample", "TAXI_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    outcome = launch("zones", cwd=tmp_path, environment=environ)
     assert outcome.returncode == 2
     assert "SOURCE='sample'" in outcome.stderr
     assert ".env says TAXI_SOURCE='web'" in outcome.stderr

@@ -248,16 +248,18 @@ def _is_unknown(column: Column) -> str:
 
 
 def _examples(column: Column) -> str:
-    return f"array_to_string(list_slice(array_agg(DISTINCT {column.name}) FILTER ({_is_unknown(column)}), 1, 5), ', ')"
+    """SQL for the unknown codes that are most frequent: at most a few are held in memory, however many there are."""
+    return f"array_to_string(approx_top_k({column.name}, 5) FILTER ({_is_unknown(column)}), ', ')"
 
 
 def _first_values(cleaned: ParquetFile, names: list[str], spill_to: Path) -> dict[str, str]:
-    """Up to three different values of each unknown column, as text."""
-    columns: list[str] = []
+    """Up to three different values of each unknown column, of the first thousand that are filled, as text."""
+    queries: list[str] = []
     for name in names:
         # A name may hold any character; a JSON path would read some of them as its own.
         value = f"({EXTRA_COLUMNS}::JSON::MAP(VARCHAR, JSON))[{literal(name)}] ->> '$'"
-        columns.append(f"array_to_string(list_slice(array_agg(DISTINCT {value}), 1, 3), ', ')")
+        first = f"SELECT {value} AS value FROM {engine.parquet(cleaned.path)} WHERE {value} IS NOT NULL LIMIT 1000"
+        queries.append(f"(SELECT array_to_string(list_slice(list_distinct(list(value)), 1, 3), ', ') FROM ({first}))")
     with engine.connect(spill_to) as con:
-        (row, *_) = con.execute(f"SELECT {', '.join(columns)} FROM {engine.parquet(cleaned.path)}").fetchall()
+        (row, *_) = con.execute(f"SELECT {', '.join(queries)}").fetchall()
     return {name: text or "" for name, text in zip(names, row, strict=True)}

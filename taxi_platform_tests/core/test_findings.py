@@ -80,8 +80,18 @@ def test_rows_of_another_raw_file_are_not_conserved_though_their_number_fits(mon
     found = findings.rows_are_conserved(other, month.month.cleaned, month.month.quarantine)
 
     assert not found.holds
-    assert found.says.endswith("not all were made from the raw file that is here now")
+    assert found.says.endswith("not all were made by one cleaning of the raw file that is here now")
     assert found.figures["rows unaccounted for"] == 0
+
+
+def test_files_of_two_cleanings_are_not_conserved_though_their_rows_fit(month: Outcome, tmp_path: Path) -> None:
+    (tmp_path / "later").mkdir()
+    lines = [trip(), trip(passenger_count="0"), "cut"]
+    later = clean_lines(tmp_path / "later", lines, actions={"negative_total": "off"})
+    found = findings.rows_are_conserved(month.raw, month.month.cleaned, later.month.quarantine)
+
+    assert later.raw.sha256 == month.raw.sha256
+    assert (found.holds, found.figures["rows unaccounted for"]) == (False, 0)
 
 
 def test_a_cleaned_file_matches_its_contract(month: Outcome) -> None:

@@ -18,7 +18,7 @@ import duckdb
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, Rule, RuleAction, TripContract
 from taxi_platform.core.cleaning.conversion import conversions, extra_columns, unknown_fields
-from taxi_platform.core.cleaning.reading import RawTable, data_line, line_table, raw_table
+from taxi_platform.core.cleaning.reading import RawTable, are_lines_of, line_table, raw_table
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
@@ -181,11 +181,12 @@ def _fill_stage(
         return False  # bytes that DuckDB's CSV parser stops at, or looks past for the end of a line until memory ends
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
-    ((malformed, last, line),) = con.execute(
-        "SELECT count(*), max(row_number), arg_max(line, row_number) FROM stage.malformed"
-    ).fetchall()
-    # DuckDB numbers blank lines too, and some line ends twice: if the last number is right, so are those before it.
-    if rows + malformed != raw.rows or (malformed and data_line(raw, last) != line):
+    ((malformed, last),) = con.execute("SELECT count(*), max(row_number) FROM stage.malformed").fetchall()
+    if rows + malformed != raw.rows:
+        return False
+    # DuckDB numbers blank lines too, and some line ends twice.
+    numbered = con.execute("SELECT row_number, line FROM stage.malformed ORDER BY row_number")
+    if malformed and not are_lines_of(raw, iter(numbered.fetchone, None)):
         return False
     if raw.cut_line is not None and (not malformed or last != raw.rows):
         con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -107,9 +107,10 @@ def line_table(raw: RawFile, work: Path) -> RawTable:
     )
 
 
-def data_line(raw: RawFile, row_number: int) -> str | None:
-    """A CSV's line of that number, 1-based among its data rows; None if it has fewer."""
-    return next(islice(_data_lines(raw, _layout(raw)), row_number - 1, None), None)
+def are_lines_of(raw: RawFile, numbered: Iterable[tuple[int, str]]) -> bool:
+    """Whether these are lines of a CSV and their numbers, 1-based among its data rows, in order."""
+    lines = enumerate(_data_lines(raw, _layout(raw)), start=1)
+    return all(next((line for at, line in lines if at == number), None) == text for number, text in numbered)
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,13 @@ class _CsvLayout:
         fields: In the order of the file.
         skipped: Lines before the first data line.
         quoted: Whether quotes mean anything.
-        strict: Whether all lines end alike, as DuckDB's parser has it where it is strict. Where the header ends with LF
-            and the rows with CRLF, as in TLC's files with a blank line between them, it would find not one row.
+        ends_alike: Whether all lines end alike. In TLC's files with a blank line after the header they do not.
     """
 
     fields: tuple[RawField, ...]
     skipped: int
     quoted: bool
-    strict: bool
+    ends_alike: bool
 
     def split(self, line: str) -> list[str] | None:
         """A line's fields; None if its quotes make no sense."""
@@ -141,11 +141,13 @@ class _CsvLayout:
 
 def _csv_table(raw: RawFile) -> RawTable:
     layout = _layout(raw)
+    if not layout.ends_alike and not layout.quoted:
+        return _mixed_csv_table(raw, layout)
     columns = ", ".join(f"'{field.column}': 'VARCHAR'" for field in layout.fields)
     quote = "'\"'" if layout.quoted else "''"
     scan = f"""read_csv({path_literal(raw.path)}, columns = {{{columns}}}, auto_detect = false, header = false,
                 skip = {layout.skipped}, delim = ',', quote = {quote}, escape = {quote}, nullstr = '',
-                encoding = '{raw.encoding}', strict_mode = {layout.strict}, ignore_errors = true, store_rejects = true,
+                encoding = '{raw.encoding}', strict_mode = true, ignore_errors = true, store_rejects = true,
                 rejects_table = '{_REJECTS}', rejects_scan = '{_REJECTS}_scan', rejects_limit = 0)"""
     malformed = f"""
         SELECT (line - {layout.skipped})::BIGINT AS row_number, trim(any_value(csv_line), E'\\r\\n') AS line
@@ -153,6 +155,26 @@ def _csv_table(raw: RawFile) -> RawTable:
         GROUP BY {_REJECTS}.line
     """
     return RawTable(layout.fields, scan, malformed)
+
+
+def _mixed_csv_table(raw: RawFile, layout: _CsvLayout) -> RawTable:
+    """A CSV of which DuckDB's parser finds not one row where it is strict, because its lines end in different ways.
+
+    Where it is not, it would fill up lines that have too few fields and cut those that have too many. So it is asked
+    for one field more, and to tell an empty field from a missing one, whose sign is a line's end: no field has that.
+    The first line that is not whole ends the scan, and the file is read line by line.
+    """
+    columns = ", ".join(f"'{column}': 'VARCHAR'" for column in [*(it.column for it in layout.fields), "beyond"])
+    values = ", ".join(f"nullif({field.column}, '') AS {field.column}" for field in layout.fields)
+    is_whole = f"{layout.fields[-1].column} IS NOT NULL AND beyond IS NULL"
+    scan = f"""(
+        SELECT {values}
+        FROM read_csv({path_literal(raw.path)}, columns = {{{columns}}}, auto_detect = false, header = false,
+            skip = {layout.skipped}, delim = ',', quote = '', escape = '', nullstr = E'\\n', null_padding = true,
+            encoding = '{raw.encoding}', strict_mode = false)
+        WHERE if({is_whole}, true, error('too few or too many fields'))
+    )"""
+    return RawTable(layout.fields, scan, None)
 
 
 def _layout(raw: RawFile) -> _CsvLayout:
@@ -166,7 +188,7 @@ def _layout(raw: RawFile) -> _CsvLayout:
     # other: honouring it would swallow every line up to the next one.
     quoted = any('"' in line for line in lines[:2])
     ends = {line.endswith("\r\n") for line in ended if line.endswith("\n")}
-    layout = _CsvLayout((), skipped, quoted, strict=quoted or len(ends) == 1)
+    layout = _CsvLayout((), skipped, quoted, ends_alike=len(ends) < 2)
     header, *data = (layout.split(line) or [] for line in lines) if lines else ([],)
     # Some eras' rows have more fields than their header names; what most rows do is the layout, not a defect.
     usual = Counter(len(row) for row in data).most_common(1)

@@ -168,8 +168,8 @@ def _canonical(columns: dict[str, tuple[str, list[str]]], published: dict[str, A
         value = filled[0] if filled else None
         if kind in _WORDS:
             known = _WORDS[kind]
-            is_number = isinstance(value, int | float) or (value is not None and value.strip().isdigit())
-            row[canonical] = _integer(value) if is_number else known.get(value and value.strip())
+            is_number = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
+            row[canonical] = _integer(value) if is_number else known.get(str(value).strip())
             row[f"{canonical.partition('_')[0]}_text"] = None if is_number else _text(value)
         elif kind != "words":
             row[canonical] = None if value is None else _READ[kind](value)

@@ -71,6 +71,15 @@ def clean_content(content: bytes) -> Outcome:
 @example(file_content(HEADERS[0], [(GOOD_LINE, "\r\n"), ("", "\r\n"), ('b"', "\n")], "", "utf-8"))
 @example(file_content(HEADERS[1], [('"a,b,1,2', "\n"), ("", "\n"), (GOOD_LINE, "\n"), ('"', "\n")], "", "utf-8"))
 @example(file_content(HEADERS[0], [(GOOD_LINE, "\r\n"), (",", "\r\n")], GOOD_LINE, "utf-8"))
+@example(file_content(HEADERS[0], [(GOOD_LINE + ",x", "\r\n"), ("C\r" + GOOD_LINE, "\r\n")], "", "utf-8"))
+@example(
+    file_content(
+        HEADERS[1],
+        [("2021-01-05 10:00:00,\r,1,", "\n"), ('2021-01-05 10:00:00,"a\nb",1,', "\n")],
+        "2021-01-0",
+        "utf-8",
+    )
+)
 def test_every_row_of_any_csv_is_cleaned_or_quarantined_under_its_own_number(content: bytes) -> None:
     outcome = clean_content(content)
     published = data_lines(content, outcome.raw.encoding)

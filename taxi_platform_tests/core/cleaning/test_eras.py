@@ -173,6 +173,13 @@ def test_a_generated_csv_has_the_quirks_its_layout_tells(
         assert {field[:1] + field[-1:] == '""' for field in fields} == {layout.quoted}
 
 
+@pytest.mark.parametrize(("contract", "layout"), CSV_ERAS)
+def test_no_era_needs_the_slow_reader(contract: TripContract, layout: Layout, tmp_path: Path) -> None:
+    outcome = cleaned(contract, layout, tmp_path)
+
+    assert not outcome.raw.path.with_name(f"{outcome.raw.path.name}.work").joinpath("lines.parquet").exists()
+
+
 @pytest.mark.parametrize(("contract", "layout"), PARQUET_ERAS)
 def test_a_generated_parquet_file_has_the_columns_and_types_of_its_era(
     contract: TripContract, layout: Layout, tmp_path: Path

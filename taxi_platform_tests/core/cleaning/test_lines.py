@@ -211,6 +211,26 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path: Path) -> None
     assert outcome.unknown_columns == {}
 
 
+@pytest.mark.parametrize("ends", [("\n", "\r\n"), ("\r\n", "\n"), ("\n\n\r\n", "\r\n")], ids=repr)
+@pytest.mark.parametrize(
+    "odd", [None, "x,y", trip() + ",1", trip(store_and_fwd_flag="a\rb"), trip(store_and_fwd_flag='"'), "\r\r"], ids=repr
+)
+def test_a_header_may_end_otherwise_than_the_rows(ends: tuple[str, str], odd: str | None, tmp_path: Path) -> None:
+    after_header, end = ends
+    rows = [trip(extra=str(number)) for number in range(50)]
+    lines = rows if odd is None else [*rows[:20], odd, *rows[20:]]
+    outcome = clean_bytes(tmp_path, (HEADER + after_header + "".join(line + end for line in lines)).encode())
+
+    expected = [float(number) for number in range(50)]
+    assert outcome.is_conserved
+    if odd is not None and odd.count(",") == HEADER.count(","):
+        assert outcome.column("extra") == [*expected[:20], 3.0, *expected[20:]]
+        assert outcome.turned_away == []
+    else:
+        assert outcome.column("extra") == expected
+        assert [row["row_number"] for row in outcome.turned_away] == ([] if odd is None else [21])
+
+
 def test_a_month_that_needs_the_line_reader_reads_the_same_as_one_that_does_not(tmp_path: Path) -> None:
     rows = [trip(extra=str(number), passenger_count=str(number % 3)) for number in range(300)]
     for name in ("tidy", "untidy"):
