@@ -78,10 +78,16 @@ def _specs(contract: TripContract, layer: str, checks: Iterable[_Check], *deps: 
 
 
 def _results(
-    contract: TripContract, layer: str, checks: Iterable[_Check], found: Mapping[str, Callable[[], Finding]]
+    context: dg.AssetCheckExecutionContext,
+    contract: TripContract,
+    layer: str,
+    checks: Iterable[_Check],
+    found: Mapping[str, Callable[[], Finding]],
 ) -> Iterator[dg.AssetCheckResult]:
     for check in checks:
         finding = found[check.name]()
+        if not finding.holds:
+            context.log.warning(f"{layer}/{contract.table}: {check.name} does not hold: {finding.says}")
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key=[layer, contract.table],
@@ -121,7 +127,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 found = {
                     "rows_are_conserved": lambda: findings.rows_are_conserved(raw, cleaned, quarantine),
                     "schema_matches_contract": lambda: schema,
-                    "required_values_present": of_rows(lambda: findings.required_values_present(profiled())),
+                    "required_values_present": of_rows(lambda: findings.required_values_present(profiled(), raw.rows)),
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
                     "known_codes_only": of_rows(lambda: findings.known_codes_only(profiled())),
                     "pickups_inside_month": of_rows(lambda: findings.pickups_inside_month(profiled())),
@@ -132,7 +138,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
                 }
                 asked = {key.name for key in context.selected_asset_check_keys}
-                yield from _results(contract, "cleaned", [it for it in _CLEANED if it.name in asked], found)
+                yield from _results(context, contract, "cleaned", [it for it in _CLEANED if it.name in asked], found)
 
     return cleaned_checks
 
@@ -143,9 +149,11 @@ def _lake_checks(contract: TripContract) -> dg.AssetChecksDefinition:
         specs=_specs(contract, "lake", _LAKE, "cleaned"),
         ins={layer: dg.AssetIn(key=[layer, contract.table]) for layer in ("cleaned", "lake")},
     )
-    def lake_checks(cleaned: ParquetFile, lake: ParquetFile) -> Iterator[dg.AssetCheckResult]:
+    def lake_checks(
+        context: dg.AssetCheckExecutionContext, cleaned: ParquetFile, lake: ParquetFile
+    ) -> Iterator[dg.AssetCheckResult]:
         found = {"lake_matches_cleaned": lambda: findings.lake_matches_cleaned(cleaned, lake)}
-        yield from _results(contract, "lake", _LAKE, found)
+        yield from _results(context, contract, "lake", _LAKE, found)
 
     return lake_checks
 
@@ -170,7 +178,7 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
             finding = findings.table_matches_lake(store.measure_month(contract, month), in_lake)
         if finding.holds:
             _say_how_it_went(context, contract, file, store.table_name(contract), in_lake.rows)
-        yield from _results(contract, "warehouse", _WAREHOUSE, {"table_matches_lake": lambda: finding})
+        yield from _results(context, contract, "warehouse", _WAREHOUSE, {"table_matches_lake": lambda: finding})
 
     return warehouse_checks
 

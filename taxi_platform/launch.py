@@ -10,6 +10,7 @@ work itself is done by Dagster's own commands.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from filelock import FileLock
 
 from taxi_platform.core.catalog import load_catalog
@@ -27,6 +29,7 @@ from taxi_platform.settings import Settings, dot_env, environment
 
 _PROJECT = Path(__file__).parent.parent
 _DEFINITIONS = "taxi_platform.definitions"
+_DAGSTER = str(Path(sys.executable).parent / "dagster")
 _TAG = "taxi/launch"
 
 
@@ -37,13 +40,16 @@ def main(arguments: Sequence[str]) -> int:
         home = _prepare()
         match command, given:
             case "run", [dataset, month, *config]:
-                return _execute(home, f"{_checked(dataset, month)}_trips_job", month, *config)
+                _check_config(_checked(dataset, month), *config)
+                return _execute(home, f"{dataset}_trips_job", month, *config)
             case "zones", []:
                 return _execute(home, "taxi_zones_job")
             case "backfill", [dataset, first, last]:
                 return _backfill(home, _checked(dataset, first, last), first, last)
             case "dev", [port]:
-                return _dagster(home, "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port)
+                # In place of this process: whoever ends it ends Dagster, which ends what it started.
+                command = [_DAGSTER, "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port]
+                os.execve(_DAGSTER, command, environment() | {"DAGSTER_HOME": str(home)})  # noqa: S606 (ours)
             case _:
                 sys.stderr.write(__doc__ or "")
                 return 2
@@ -98,10 +104,26 @@ def _checked(dataset: str, *months: str) -> str:
     return dataset
 
 
+def _check_config(dataset: str, path: str = "") -> None:
+    """Check the rules of a run config, so that a slip of the pen does not end in a stack trace."""
+    if not path:
+        return
+    try:
+        told = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        rules = told["ops"][f"clean_{dataset}_trips"]["config"]["rules"]
+        load_catalog().trips[dataset].actions({name: "off" if it is False else str(it) for name, it in rules.items()})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TaxiPlatformError("the run config cannot be read", where=path, cause=str(error)) from error
+    except (KeyError, TypeError, AttributeError):
+        return  # it is about something else, or Dagster says better what is wrong with it
+    if False in rules.values():
+        raise TaxiPlatformError(
+            "an action off is not quoted", where=path, fix='write "off": without quotes YAML reads no'
+        )
+
+
 def _execute(home: Path, job: str, month: str | None = None, config: str | None = None) -> int:
     tags = {_TAG: str(uuid.uuid4())} | ({"dagster/partition": month} if month else {})
-    if config is not None and not Path(config).is_file():
-        raise TaxiPlatformError("there is no such run config", where=config, fix="use CONFIG= with a YAML file")
     options = ["-c", config] if config else []
     status = _dagster(home, "job", "execute", "-m", _DEFINITIONS, "-j", job, "--tags", json.dumps(tags), *options)
     if status:
@@ -139,7 +161,7 @@ def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
 
 
 def _dagster(home: Path, *arguments: str) -> int:
-    return _run(home, str(Path(sys.executable).parent / "dagster"), *arguments)
+    return _run(home, _DAGSTER, *arguments)
 
 
 def _in_instance(home: Path, *statements: str) -> int:

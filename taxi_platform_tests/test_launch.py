@@ -38,7 +38,7 @@ def _run(command: list[str], cwd: Path, environment: dict[str, str]) -> subproce
         (("run", "yellow", "2008-12"), {}, ["yellow_trips", "2008-12 is outside", "2009-01 to the last whole one"]),
         (("run", "green", "2013-07"), {}, ["2013-07 is outside", "2013-08"]),
         (("run", "yellow", "9999-12"), {}, ["9999-12 is outside"]),
-        (("run", "yellow", "2021-01", "no/such.yaml"), {}, ["no such run config", "no/such.yaml"]),
+        (("run", "yellow", "2021-01", "no/such.yaml"), {}, ["run config cannot be read", "no/such.yaml"]),
         (("run", "yellow", "2021-01"), {"TAXI_SAMPLE_ROWS": "many"}, ["TAXI_SAMPLE_ROWS='many'", "whole number"]),
         (("zones",), {"TAXI_SOURCE": "moon"}, ["TAXI_SOURCE='moon'"]),
         (
@@ -63,6 +63,26 @@ def test_what_cannot_be_is_told_in_one_line(
     assert outcome.stderr.count("\n") == 1, outcome.stderr
     assert all(word in outcome.stderr for word in words), outcome.stderr
     assert "hunter2" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("zero_passenger: warn", ["no rule 'zero_passenger'", "did you mean zero_passengers?"]),
+        ("zero_passengers: keep", ["cannot be set to 'keep'", "reject, warn, off"]),
+        ("zero_passengers: off", ["without quotes"]),
+        ("[", ["run config cannot be read"]),
+    ],
+)
+def test_a_slip_in_a_run_config_is_told_in_one_line(tmp_path: Path, rules: str, words: list[str]) -> None:
+    config = tmp_path / "rules.yaml"
+    config.write_text(f"ops: {{clean_yellow_trips: {{config: {{rules: {{{rules}}}}}}}}}")
+    environ = {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample"}
+    outcome = launch("run", "yellow", "2021-01", str(config), environment=environ)
+
+    assert outcome.returncode == 2
+    assert all(word in outcome.stderr for word in words), outcome.stderr
+    assert "Traceback" not in outcome.stderr
 
 
 def test_a_data_folder_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:

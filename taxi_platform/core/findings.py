@@ -68,23 +68,25 @@ def profile(contract: TripContract, month: Month, cleaned: ParquetFile, spill_to
     """Look at every row of a cleaned month, once."""
     required = [column for column in contract.columns if column.required]
     coded = [column for column in contract.columns if column.codes]
+    words = {column.text_of: column for column in contract.columns if column.text_of}
+    unknown = [_is_unknown(column, words.get(column.name)) for column in coded]
     query = f"""
         SELECT
             count(*),
             count(*) FILTER (date_trunc('month', pickup_datetime) <> DATE '{month.first_day}'),
             [{", ".join(f"count(*) - count({column.name})" for column in required)}],
-            [{", ".join(f"count(*) FILTER ({_is_unknown(column)})" for column in coded)}]::BIGINT[],
-            [{", ".join(_examples(column) for column in coded)}]::VARCHAR[]
+            [{", ".join(f"count(*) FILTER ({it})" for it in unknown)}]::BIGINT[],
+            [{", ".join(_examples(column, words.get(column.name)) for column in coded)}]::VARCHAR[]
         FROM {engine.parquet(cleaned.path)}
     """
     with engine.connect(spill_to) as con:
-        ((rows, strays, missing, unknown, examples), *_) = con.execute(query).fetchall()
+        ((rows, strays, missing, strangers, examples), *_) = con.execute(query).fetchall()
     names = [column.name for column in coded]
     return Profile(
         rows=rows,
         missing={column.name: count for column, count in zip(required, missing, strict=True)},
         strays=strays,
-        unknown_codes=dict(zip(names, unknown, strict=True)),
+        unknown_codes=dict(zip(names, strangers, strict=True)),
         code_examples={name: text or "" for name, text in zip(names, examples, strict=True)},
     )
 
@@ -123,8 +125,14 @@ def schema_matches_contract(contract: TripContract, cleaned: ParquetFile) -> Fin
     )
 
 
-def required_values_present(profiled: Profile) -> Finding:
-    """No row lacks a value that a row means nothing without."""
+def required_values_present(profiled: Profile, rows_in: int) -> Finding:
+    """No row lacks a value that a row means nothing without; a file with rows has not lost them all to a rule."""
+    if rows_in and not profiled.rows:
+        return Finding(
+            holds=False,
+            says=f"not one of {rows_in:,} rows is left: the file is not what the contract expects; see the quarantine",
+            figures={"rows in the source file": rows_in},
+        )
     lacking = {name: count for name, count in profiled.missing.items() if count}
     return Finding(
         holds=not lacking,
@@ -242,14 +250,20 @@ def _type_in(schema: pa.Schema, name: str) -> str:
     return types.get(name, "nothing")
 
 
-def _is_unknown(column: Column) -> str:
+def _is_unknown(column: Column, words: Column | None) -> str:
+    """SQL that is true where a code is not in the contract, or neither is the word published instead of one."""
     codes = ", ".join(str(code) if isinstance(code, int) else literal(code) for code in column.codes)
-    return f"{column.name} NOT IN ({codes})"
+    unknown = f"coalesce({column.name} NOT IN ({codes}), false)"
+    if words is None:
+        return unknown
+    texts = ", ".join(literal(text.lower()) for text in column.texts)
+    return f"{unknown} OR coalesce(lower({words.name}) NOT IN ({texts}), false)"
 
 
-def _examples(column: Column) -> str:
+def _examples(column: Column, words: Column | None) -> str:
     """SQL for the unknown codes that are most frequent: at most a few are held in memory, however many there are."""
-    return f"array_to_string(approx_top_k({column.name}, 5) FILTER ({_is_unknown(column)}), ', ')"
+    value = f"{column.name}::VARCHAR" if words is None else f"coalesce({words.name}, {column.name}::VARCHAR)"
+    return f"array_to_string(approx_top_k({value}, 5) FILTER ({_is_unknown(column, words)}), ', ')"
 
 
 def _first_values(cleaned: ParquetFile, names: list[str], spill_to: Path) -> dict[str, str]:

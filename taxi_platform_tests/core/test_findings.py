@@ -129,15 +129,31 @@ def test_every_difference_from_the_contract_is_named(month: Outcome, change: Any
 def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
     lines = [trip(), trip(**{PICKUP: ""}), trip(**{PICKUP: " ", "extra": "1"})]
     outcome = clean_lines(tmp_path, lines, actions=LEAVES_ALL)
-    found = findings.required_values_present(profiled(outcome, tmp_path))
+    found = findings.required_values_present(profiled(outcome, tmp_path), 3)
 
     assert not found.holds
     assert found.says == "pickup_datetime is null in 2 rows"
     assert found.figures == {"pickup_datetime missing": 2}
 
 
+def test_a_file_of_which_no_row_is_left_does_not_hold(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(**{PICKUP: "01/05/2021 10:00"}), trip(**{PICKUP: "01/06/2021 10:00"})])
+    found = findings.required_values_present(profiled(outcome, tmp_path), 2)
+
+    assert not found.holds
+    assert "not one of 2 rows is left" in found.says
+
+
+def test_a_word_that_stands_for_no_code_is_an_unknown_code(tmp_path: Path) -> None:
+    lines = [trip(payment_type=word) for word in ("CASH", "Weird", "Weird", "2")] + [trip(VendorID="DDS")]
+    found = findings.known_codes_only(profiled(clean_lines(tmp_path, lines), tmp_path))
+
+    assert not found.holds
+    assert found.says == "payment_type: 2 rows (Weird)"
+
+
 def test_required_values_that_are_all_there_are_told(month: Outcome, tmp_path: Path) -> None:
-    found = findings.required_values_present(profiled(month, tmp_path))
+    found = findings.required_values_present(profiled(month, tmp_path), 1)
 
     assert found.holds
     assert found.says == "pickup_datetime filled in all 1 rows"
@@ -217,7 +233,7 @@ def test_a_month_without_rows_has_nothing_wrong_with_it(dataset: str, tmp_path: 
     found = findings.profile(contract, JANUARY, outcome.month.cleaned, tmp_path)
 
     assert (found.rows, found.strays) == (0, 0)
-    assert findings.required_values_present(found).holds
+    assert findings.required_values_present(found, 0).holds
     assert findings.known_codes_only(found).holds
     assert findings.pickups_inside_month(found).holds
 

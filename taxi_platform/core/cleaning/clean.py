@@ -63,7 +63,12 @@ class CleanedMonth:
     @property
     def summary(self) -> str:
         """The outcome in one line."""
-        rejecting = [it for it in self.counts if it.rejected and it.action is RuleAction.REJECT]
+        # Malformed lines are turned away whatever the action of the rule: there is no row to keep.
+        rejecting = [
+            it
+            for it in self.counts
+            if it.rejected and (it.action is RuleAction.REJECT or it.rule.condition == _UNREADABLE)
+        ]
         reasons = ", ".join(f"{it.rule.name} {it.rejected:,}" for it in rejecting) or "nothing"
         return f"{self.cleaned.rows:,} rows cleaned, {self.quarantine.rows:,} quarantined ({reasons})"
 
@@ -148,6 +153,11 @@ class _Judge:
         self.rejecting = sum(bit for name, bit in self.bits.items() if actions[name] is RuleAction.REJECT)
 
     @property
+    def keeps_unreadable(self) -> bool:
+        """Whether rows with a value that does not convert are kept."""
+        return self.actions.get(self.unreadable_rule) is not RuleAction.REJECT
+
+    @property
     def broken(self) -> str:
         """SQL for a row's bits. Duplicates are found later: one row does not tell."""
         fired = [
@@ -210,7 +220,7 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: _Ju
         WITH converted AS (
             SELECT
                 {values},
-                {extra_columns(contract, table.fields)} AS {EXTRA_COLUMNS},
+                {extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable)} AS {EXTRA_COLUMNS},
                 {unreadable} AS {_UNREADABLE},
                 DATE '{month.first_day}' AS {SOURCE_MONTH},
                 {fields}

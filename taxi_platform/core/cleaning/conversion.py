@@ -10,6 +10,8 @@ from taxi_platform.core.engine import identifier, literal
 
 _FLOATS = ("DOUBLE", "FLOAT")
 
+_TIME = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -44,14 +46,26 @@ def unknown_fields(contract: TripContract, fields: tuple[RawField, ...]) -> tupl
     )
 
 
-def extra_columns(contract: TripContract, fields: tuple[RawField, ...]) -> str:
+def extra_columns(contract: TripContract, fields: tuple[RawField, ...], *, with_broken: bool) -> str:
     """SQL for the values no canonical column holds, as a JSON object by published name; null where there are none.
 
-    They are the fields the contract does not know, and a second field of a column that says something else than the
-    first, as the base number of 2018 might, which stands under two names.
+    They are the fields the contract does not know; an index column that holds more than numbers; and a second field of
+    a column that says something else than the first, as the base number of 2018 might, which stands under two names.
+
+    Args:
+        contract: The dataset's contract.
+        fields: The file's fields.
+        with_broken: Whether values that do not convert are among them: where their rows are kept, they would be lost.
     """
-    entries = {field.label: _as_json(field) for field in unknown_fields(contract, fields)}
+    unknown = unknown_fields(contract, fields)
+    entries = {field.label: _as_json(field) for field in unknown}
+    for field in fields:
+        if field not in unknown and (is_index(field.name) or not field.name.strip()):
+            entries[field.label] = f"if(try_cast({field.column} AS BIGINT) IS NULL, {_filled_text(field)}, NULL)"
     for conversion in conversions(contract, fields):
+        if with_broken and conversion.is_broken != "false":
+            for field in conversion.fields:
+                entries[field.label] = f"if({conversion.is_broken}, {field.column}::VARCHAR, NULL)"
         for place, field in enumerate(conversion.fields[1:], start=1):
             winner = f"coalesce({', '.join(map(_filled_text, conversion.fields[:place]))})"
             entries[field.label] = f"if({_filled_text(field)} <> {winner}, {field.column}::VARCHAR, NULL)"
@@ -118,7 +132,9 @@ def _value(kind: ColumnType, field: RawField) -> str:
     """SQL for one field's canonical value; null where it is empty or does not convert."""
     source = field.column
     if kind is ColumnType.STRING:
-        return f"nullif(trim({source}::VARCHAR, ' \"'), '')"
+        # Flags that arrive as floating-point numbers are whole: 1.0 is the code 1.
+        text = f"if({source} = floor({source}), {source}::BIGINT::VARCHAR, {source}::VARCHAR)"
+        return f"nullif(trim({text if field.type in _FLOATS else f'{source}::VARCHAR'}, ' \"'), '')"
     if field.type == '"NULL"':
         return f"NULL::{kind.duckdb}"
     if kind in (ColumnType.INT32, ColumnType.INT64):
@@ -129,6 +145,10 @@ def _value(kind: ColumnType, field: RawField) -> str:
         number = f"try_cast({source} AS DOUBLE)"
         return f"if(isfinite({number}), {number}, NULL)"
     time = f"try_cast({source} AS {kind.duckdb})"
+    if field.type == "VARCHAR":
+        # A cast passes over what follows a time, be it PM or a zone: only a time and nothing else counts as one.
+        usual = f"{source} LIKE '____-__-__ __:__:__'"
+        time = f"if({usual}, {time}, if(regexp_full_match(trim({source}), '{_TIME}'), {time}, NULL))"
     # DuckDB knows years up to 294247 and two infinities; nothing that reads our files does.
     return f"if({time} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999', {time}, NULL)"
 

@@ -1,7 +1,8 @@
 """Months that look like TLC's, made offline: for a first look, for tests and for benchmarks.
 
 A month depends on its dataset, its key and the number of rows alone, so it can be made again anywhere. Values come from
-the `sample` expressions of the contract; the file has the layout TLC published that month in.
+the `sample` expressions of the contract; the file has the CSV layout of its time, the last one for the months that TLC
+published as Parquet alone.
 """
 
 from __future__ import annotations

@@ -35,6 +35,13 @@ def test_an_integer_may_be_written_in_many_ways(text: str, tmp_path: Path) -> No
         ("tpep_dropoff_datetime", "2021-02-30 00:00:00"),
         ("tpep_dropoff_datetime", "2021-01-05 25:00:00"),
         ("tpep_dropoff_datetime", "yesterday"),
+        ("tpep_dropoff_datetime", "2021-01-05 10:10:00 PM"),
+        ("tpep_dropoff_datetime", "2021-01-05 1:10:00PM"),
+        ("tpep_dropoff_datetime", "2021-01-05 10:10:00+02:00"),
+        ("tpep_dropoff_datetime", "2021-01-05 10:10:00 EST"),
+        ("tpep_dropoff_datetime", "2021-01-05 10:10:00 nonsense"),
+        ("tpep_dropoff_datetime", "20210-01-05 10:10:00"),
+        ("tpep_dropoff_datetime", "infinity"),
         ("tpep_dropoff_datetime", "44197.5"),
     ],
 )
@@ -57,11 +64,28 @@ def test_every_column_that_did_not_convert_is_named(tmp_path: Path) -> None:
     assert outcome.turned_away[0]["unreadable_columns"] == ["rate_code_id", "dropoff_location_id", "extra"]
 
 
-def test_a_value_that_does_not_convert_is_null_where_unreadable_rows_are_kept(tmp_path: Path) -> None:
-    outcome = clean_lines(tmp_path, [trip(extra="x")], actions={"unreadable": "warn"})
+def test_a_value_that_does_not_convert_is_not_lost_where_unreadable_rows_are_kept(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(extra="x"), trip(extra="1")], actions={"unreadable": "warn"})
 
-    assert outcome.column("extra") == [None]
+    assert outcome.column("extra") == [None, 1.0]
+    assert outcome.column("extra_columns") == ['{"extra":"x"}', None]
     assert outcome.counts() == {"unreadable": (0, 1)}
+
+
+def test_a_column_without_a_name_that_holds_more_than_row_numbers_is_kept(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, ["0," + trip(), "keep me," + trip(extra="1")], "," + HEADER)
+
+    assert outcome.column("extra_columns") == [None, '{"(field 1)":"keep me"}']
+    assert outcome.month.cleaned.lineage.unknown_columns == {"(field 1)": "VARCHAR"}
+
+
+@pytest.mark.parametrize(
+    "text", ["2021-01-05 10:10:00", "2021-01-05 10:10", "2021-1-5 9:10:00", "2021-01-05T10:10:00.5"]
+)
+def test_a_time_may_be_written_in_a_few_ways(text: str, tmp_path: Path) -> None:
+    (value,) = clean_lines(tmp_path, [trip(tpep_dropoff_datetime=text)]).column("dropoff_datetime")
+
+    assert (value.day, value.minute) == (5, 10)
 
 
 def test_a_quarantined_row_keeps_its_values_and_its_text_as_published(tmp_path: Path) -> None:
