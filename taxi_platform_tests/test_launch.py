@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 KEPT = {
     name: value
     for name, value in os.environ.items()
-    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_")) and name not in ("SOURCE", "CONFIG")
+    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in ("MFLAGS", "SOURCE", "CONFIG")
 }
 
 

@@ -73,7 +73,8 @@ _CAPTURED = {"capture_output": True, "text": True, "timeout": 240}
 
 
 def _environ(data_dir: Path, port: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_"))}
+    others = ("TAXI_", "DAGSTER_", "PYTEST_", "MAKE", "MFLAGS", "SOURCE", "CONFIG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return kept | {"TAXI_DATA_DIR": str(data_dir), "PORT": str(port), "TAXI_SAMPLE_ROWS": "1000"}
 
 
