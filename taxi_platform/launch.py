@@ -64,7 +64,7 @@ def _prepare() -> Path:
     Returns:
         The instance's folder, `DAGSTER_HOME`.
     """
-    told, asked = dot_env().get("TAXI_SOURCE"), _asked_source()
+    told, asked = dot_env().get("TAXI_SOURCE"), environment().get("SOURCE")
     if asked and told and asked != told:
         raise SettingsError(
             f"SOURCE={asked!r} was asked for and .env says TAXI_SOURCE={told!r}, which wins",
@@ -74,25 +74,23 @@ def _prepare() -> Path:
     open_lake(settings.lake_url)
     open_warehouse(settings.warehouse_url)
     home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    config, source = home / "dagster.yaml", _PROJECT / "deploy" / "local" / "dagster.yaml"
+    source, prepared = _PROJECT / "deploy" / "local" / "dagster.yaml", home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".prepare.lock"):
-            if not config.exists() or config.read_text() != source.read_text():
+            if not prepared.exists() or prepared.read_text() != source.read_text():
                 (home / ".nux").mkdir(exist_ok=True)
                 (home / ".nux" / "nux.yaml").write_text("seen: true\n")  # no newsletter dialog over the first page
-                shutil.copyfile(source, config)
-                # Two first runs at once would each make the tables, and leave a database neither can use.
-                _in_instance(home, "instance.get_runs_count()")
+                shutil.copyfile(source, home / "dagster.yaml")
+                # Two first runs at once would each make the tables, and leave a database neither can use. Only when
+                # they are made is the instance prepared: who is killed before leaves it to the next to do all of it.
+                if _in_instance(home, "instance.get_runs_count()") == 0:
+                    shutil.copyfile(source, prepared)
     except OSError as error:
         raise SettingsError(
             f"{error.strerror}", where=str(home), fix="set TAXI_DATA_DIR to a folder you can write to"
         ) from error
     return home
-
-
-def _asked_source() -> str:
-    return environment().get("SOURCE", "")
 
 
 def _checked(dataset: str, *months: str) -> str:
@@ -135,7 +133,7 @@ def _execute(home: Path, job: str, month: str | None = None, config: str | None 
             "failed = [it.dagster_event.step_failure_data for it in events if it.dagster_event]",
             "told = [getattr(it.user_failure_data, 'description', None) for it in failed]",
             "told = [text or (it.error.cause or it.error).message for text, it in zip(told, failed)]",
-            "print('\\nThe run failed.', *told, sep='\\n', file=sys.stderr)",
+            "print('\\nThe run failed.', *(told or ['What Dagster says above is why.']), sep='\\n', file=sys.stderr)",
         )
     return status
 
@@ -146,7 +144,7 @@ def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
     if environment().get("SOURCE") or environment().get("CONFIG"):
         raise TaxiPlatformError(
             "a backfill takes no SOURCE and no CONFIG",
-            cause="its months are run by the daemon behind `make dev`, with the settings that was started with",
+            cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
             fix="start `make dev` with them",
         )
     alive = "sys.exit(not all(it.healthy for it in instance.get_daemon_statuses(['BACKFILL']).values()))"

@@ -145,7 +145,7 @@ class Source:
             if known is not None and found is current:
                 log.info(f"{wanted.about}: unchanged at {shown}")
                 return Fetched(known, changed=False)
-            return Fetched(_take(part, found, wanted, known), changed=True)
+            return Fetched(_take(part, found, wanted), changed=True)
         raise self._not_published(wanted)
 
     def _not_published(self, wanted: Wanted) -> NotPublishedError:
@@ -161,7 +161,7 @@ class Source:
         )
 
 
-def _take(part: Path, found: Publication, wanted: Wanted, known: RawFile | None) -> RawFile:
+def _take(part: Path, found: Publication, wanted: Wanted) -> RawFile:
     """Verify what arrived and make it the month's raw file; what fails is removed and the old file stays."""
     try:
         inspection = inspect(part, found, wanted.about)
@@ -180,8 +180,8 @@ def _take(part: Path, found: Publication, wanted: Wanted, known: RawFile | None)
     )
     publish(part, raw.path)
     raw.record()
-    if known is not None and known.path != raw.path:
-        known.path.unlink(missing_ok=True)  # the other edition of the month, which this one replaces
+    for other in set(wanted.names) - {raw.path.name}:  # the month's other edition, which this one replaces
+        raw.path.with_name(other).unlink(missing_ok=True)
     return raw
 
 
