@@ -1,10 +1,13 @@
 """What assets and IO managers share: the workspace, the source, the lake and the warehouse, thin shells over `core`.
 
-A field that was set in the environment is shown in the UI by its variable's name, never by its value.
+Google's clients are made by dagster-gcp, which is imported only where one is used. A field that was set in the environment is shown in the UI by its variable's name, never by its value.
 """
 
-from contextlib import AbstractContextManager
+from base64 import b64encode
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
@@ -18,6 +21,9 @@ from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery, storage
 
 
 class WorkspaceResource(dg.ConfigurableResource):
@@ -60,20 +66,60 @@ class LakeResource(dg.ConfigurableResource):
     """The data lake; `TAXI_LAKE_URL` says what `url` accepts."""
 
     url: str
+    cache_dir: str
+    gcp_credentials: str = ""
 
     def open(self) -> Lake:
         """The lake."""
-        return open_lake(self.url.strip())
+        return open_lake(self.url.strip(), Path(self.cache_dir), DagsterGcp(self.gcp_credentials.strip()))
 
 
 class WarehouseResource(dg.ConfigurableResource):
     """The warehouse; `TAXI_WAREHOUSE_URL` says what `url` accepts."""
 
     url: str
+    gcp_credentials: str = ""
 
     def open(self, catalog: Catalog) -> Warehouse:
         """The warehouse."""
-        return open_warehouse(self.url.strip(), catalog.zones)
+        return open_warehouse(self.url.strip(), catalog.zones, DagsterGcp(self.gcp_credentials.strip()))
+
+
+@dataclass(frozen=True)
+class DagsterGcp:
+    """Google's clients as dagster-gcp makes them.
+
+    Attributes:
+        credentials: A service account's key, as JSON or in base64; without it, what Google's libraries find by
+            themselves is used.
+    """
+
+    credentials: str = field(repr=False)
+
+    def storage(self) -> "storage.Client":
+        """See `GoogleClients.storage`."""
+        from dagster_gcp import GCSResource
+
+        with self._credentials():
+            return GCSResource().get_client()
+
+    def bigquery(self, project: str) -> "bigquery.Client":
+        """See `GoogleClients.bigquery`."""
+        from dagster_gcp import BigQueryResource
+
+        # The key goes to a private file for as long as it takes to make the client, which has it from then on.
+        with BigQueryResource(project=project, gcp_credentials=self._key or None).get_client() as client:
+            return client
+
+    def _credentials(self) -> AbstractContextManager[None]:
+        from dagster_gcp.bigquery.utils import setup_gcp_creds  # dagster-gcp has it for BigQuery only
+
+        return setup_gcp_creds(self._key) if self.credentials else nullcontext()
+
+    @property
+    def _key(self) -> str:
+        is_json = self.credentials.startswith("{")
+        return b64encode(self.credentials.encode()).decode() if is_json else self.credentials
 
 
 def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
@@ -82,6 +128,7 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
     def shown(variable: str, value: str) -> str:
         return dg.EnvVar(variable) if variable in settings.from_environment else value
 
+    credentials = shown("TAXI_GCP_CREDENTIALS", settings.gcp_credentials)
     return {
         "workspace": WorkspaceResource(data_dir=str(settings.data_dir)),
         "source": SourceResource(
@@ -89,6 +136,12 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
             raw_dir=str(settings.data_dir / "raw"),
             sample_rows=settings.sample_rows,
         ),
-        "lake": LakeResource(url=shown("TAXI_LAKE_URL", settings.lake_url)),
-        "warehouse": WarehouseResource(url=shown("TAXI_WAREHOUSE_URL", settings.warehouse_url)),
+        "lake": LakeResource(
+            url=shown("TAXI_LAKE_URL", settings.lake_url),
+            cache_dir=str(settings.data_dir / ".lake"),
+            gcp_credentials=credentials,
+        ),
+        "warehouse": WarehouseResource(
+            url=shown("TAXI_WAREHOUSE_URL", settings.warehouse_url), gcp_credentials=credentials
+        ),
     }

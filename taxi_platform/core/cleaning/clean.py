@@ -119,6 +119,7 @@ def clean(
             rows_cleaned=rows_cleaned,
             rows_quarantined=rows_rejected + rows_malformed,
             unknown_columns=unknown,
+            source_etag=raw.publication.etag or "",
         )
         # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
         con.execute("SET disabled_optimizers = 'statistics_propagation'")

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
 from taxi_platform.core.errors import LakeError
+from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.urls import local_path, mask_url
 
 
 class Lake(Protocol):
@@ -29,26 +31,57 @@ class Lake(Protocol):
         """The month's object, as a file this process can read.
 
         Raises:
+            LakeError: The lake does not hold the month, or it did not arrive whole.
+        """
+        ...
+
+    def uri(self, contract: TripContract, month: Month) -> str:
+        """Where the month's object is, for programs that read it there.
+
+        Raises:
             LakeError: The lake does not hold the month.
         """
         ...
 
 
-def open_lake(url: str) -> Lake:
+def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lake:
     """The lake that `TAXI_LAKE_URL` names.
+
+    Args:
+        url: What the setting says.
+        cache: A folder for objects that have to be brought here to be read.
+        google: Makes Google's clients; with the credentials their libraries find by default.
 
     Raises:
         LakeError: No lake of this kind is built in.
     """
+    if url.startswith("gs://"):
+        from taxi_platform.core.lake.gcs import GCSLake
+
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        return GCSLake(bucket, prefix.strip("/"), cache, google or ApplicationDefault())
+
     from taxi_platform.core.lake.folder import FolderLake
-    from taxi_platform.core.urls import local_path, mask_url
 
     folder = local_path(url) or (None if "://" in url else Path(url))
     if folder is None:
         raise LakeError(
-            "no lake of this kind is built in yet", where=mask_url(url), fix="set TAXI_LAKE_URL to a folder"
+            "no lake of this kind is built in",
+            where=mask_url(url),
+            fix="set TAXI_LAKE_URL to a folder or to gs://bucket/prefix",
         )
     return FolderLake(folder.absolute())
+
+
+def not_held(contract: TripContract, month: Month, where: str) -> LakeError:
+    """The error for a month the lake does not hold."""
+    return LakeError(
+        "the lake does not hold this month",
+        about=f"{contract.dataset} {month}",
+        where=where,
+        fix="dagster job execute -m taxi_platform.definitions "
+        f"""-j {contract.dataset}_to_lake_job --tags '{{"dagster/partition": "{month}"}}'""",
+    )
 
 
 def object_key(contract: TripContract, month: Month) -> str:

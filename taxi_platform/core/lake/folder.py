@@ -8,7 +8,7 @@ from pathlib import Path
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import copy_hashed, publish, work_folder
-from taxi_platform.core.lake import object_key
+from taxi_platform.core.lake import not_held, object_key
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 
@@ -38,13 +38,11 @@ class FolderLake:
 
     def get(self, contract: TripContract, month: Month) -> ParquetFile:
         """See `Lake.get`."""
+        return ParquetFile(Path(self.uri(contract, month)))
+
+    def uri(self, contract: TripContract, month: Month) -> str:
+        """See `Lake.uri`."""
         path = self.root / object_key(contract, month)
         if not path.exists():
-            raise LakeError(
-                "the lake does not hold this month",
-                about=f"{contract.dataset} {month}",
-                where=str(path),
-                fix="dagster job execute -m taxi_platform.definitions "
-                f"""-j {contract.dataset}_to_lake_job --tags '{{"dagster/partition": "{month}"}}'""",
-            )
-        return ParquetFile(path)
+            raise not_held(contract, month, str(path))
+        return str(path)

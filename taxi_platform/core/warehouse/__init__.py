@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from taxi_platform.core.catalog.model import ReferenceContract, TableContract, TripContract
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -52,24 +53,36 @@ class Warehouse(Protocol):
         ...
 
 
-def open_warehouse(url: str, zones: ReferenceContract | None = None) -> Warehouse:
+def open_warehouse(
+    url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None
+) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
 
     Args:
         url: What the setting says.
         zones: The zone lookup's contract, for the views that join it to each table of trips; without it there are none.
+        google: Makes Google's clients; with the credentials their libraries find by default.
 
     Raises:
-        WarehouseError: No warehouse of this kind is built in.
+        WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
     """
-    from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+    match urlsplit(url).scheme:
+        case "duckdb":
+            from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 
-    parts = urlsplit(url)
-    if parts.scheme != "duckdb":
-        raise WarehouseError(
-            f"no {parts.scheme} warehouse is built in yet",
-            where=mask_url(url),
-            fix="set TAXI_WAREHOUSE_URL to duckdb:///path",
-        )
-    # As in SQLAlchemy: three slashes before a relative path, four before an absolute one. The path may hold a #.
-    return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute(), zones)
+            # As in SQLAlchemy: three slashes before a relative path, four before an absolute one. It may hold a #.
+            return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute(), zones)
+        case "postgresql":
+            from taxi_platform.core.warehouse.postgres import PostgresWarehouse
+
+            return PostgresWarehouse(url, zones)
+        case "bigquery":
+            from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
+
+            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault())
+        case _:
+            raise WarehouseError(
+                "no warehouse of this kind is built in",
+                where=mask_url(url),
+                fix="set TAXI_WAREHOUSE_URL to duckdb:///path, postgresql://… or bigquery://project/dataset",
+            )

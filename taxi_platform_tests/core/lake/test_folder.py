@@ -88,7 +88,7 @@ def test_a_put_that_fails_leaves_no_trace(lake: FolderLake, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["plain", "with blank", "a#b?c", "Zürich 🚕", "it's [1]*"])
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
-    lake = open_lake(str(tmp_path / name))
+    lake = open_lake(str(tmp_path / name), tmp_path / "cache")
     file = numbered_file(CONTRACT, JANUARY, 3, "x", tmp_path / "month")
     assert lake.put(CONTRACT, JANUARY, file) == str(tmp_path / name / JANUARY_OBJECT)
     assert lake.get(CONTRACT, JANUARY).rows == 3
@@ -96,7 +96,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 def test_a_kind_of_lake_that_is_not_built_in_is_a_clear_error() -> None:
     with pytest.raises(LakeError, match=r"s3://bucket/prefix.*Fix: set TAXI_LAKE_URL"):
-        open_lake("s3://bucket/prefix")
+        open_lake("s3://bucket/prefix", Path("cache"))
 
 
 def put(lake: FolderLake, month: Month, rows: int, folder: Path) -> None:

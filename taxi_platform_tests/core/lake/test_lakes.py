@@ -32,8 +32,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def lake(url: str) -> Lake:
-    return open_lake(url)
+def lake(url: str, tmp_path: Path) -> Lake:
+    return open_lake(url, tmp_path / "cache")
 
 
 def test_a_month_comes_back_byte_for_byte_with_its_lineage(lake: Lake, tmp_path: Path) -> None:

@@ -37,4 +37,4 @@ def replace_month(url: str, contract: TripContract, month: Month, files: list[Pa
 def put_month(url: str, contract: TripContract, month: Month, files: list[Path]) -> None:
     """Put a month from one file after the other into a lake."""
     for path in files:
-        open_lake(url).put(contract, month, ParquetFile(path))
+        open_lake(url, path.parent / "cache").put(contract, month, ParquetFile(path))
