@@ -1,6 +1,7 @@
 """What assets and IO managers share: the workspace, the source, the lake and the warehouse, thin shells over `core`.
 
-Google's clients are made by dagster-gcp, which is imported only where one is used. A field that was set in the environment is shown in the UI by its variable's name, never by its value.
+Google's clients are made by dagster-gcp, which is imported only where one is used. A field that was set in the
+environment is shown in the UI by its variable's name, never by its value.
 """
 
 from base64 import b64encode

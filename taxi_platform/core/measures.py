@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -41,10 +41,21 @@ class Measures:
                 yield f"{name}: sum {total!r} against {other_total!r}"
 
 
-def select_measures(columns: Iterable[Column]) -> str:
-    """The select list, in DuckDB's SQL, of what `read_measures` reads."""
+def duckdb_addend(column: Column) -> str:
+    """What is summed up of a column, in DuckDB's SQL; other stores have other words for the same figure."""
+    match column.type:
+        case ColumnType.STRING:
+            return f"length({column.name})"
+        case ColumnType.TIMESTAMP | ColumnType.DATE:
+            return f"epoch_us({column.name}::TIMESTAMP)"
+        case _:
+            return column.name
+
+
+def select_measures(columns: Iterable[Column], addend: Callable[[Column], str] = duckdb_addend) -> str:
+    """The select list of what `read_measures` reads."""
     return ", ".join(
-        ["count(*)", *(f"count({it.name}), coalesce(sum({_addend(it)}), 0)" for it in columns)],
+        ["count(*)", *(f"count({it.name}), coalesce(sum({addend(it)}), 0)" for it in columns)],
     )
 
 
@@ -73,13 +84,3 @@ def _agree(total: float, other_total: float) -> bool:
     if isinstance(total, int) and isinstance(other_total, int):
         return total == other_total  # a tolerance on the microseconds of a month would be weeks
     return math.isclose(total, other_total, rel_tol=_RELATIVE_TOLERANCE, abs_tol=1e-6)
-
-
-def _addend(column: Column) -> str:
-    match column.type:
-        case ColumnType.STRING:
-            return f"length({column.name})"
-        case ColumnType.TIMESTAMP | ColumnType.DATE:
-            return f"epoch_us({column.name}::TIMESTAMP)"
-        case _:
-            return column.name

@@ -53,9 +53,7 @@ class Warehouse(Protocol):
         ...
 
 
-def open_warehouse(
-    url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None
-) -> Warehouse:
+def open_warehouse(url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
 
     Args:
@@ -86,3 +84,18 @@ def open_warehouse(
                 where=mask_url(url),
                 fix="set TAXI_WAREHOUSE_URL to duckdb:///path, postgresql://… or bigquery://project/dataset",
             )
+
+
+def absent(name: str, where: str) -> WarehouseError:
+    """The error for a table the warehouse does not hold.
+
+    Args:
+        name: What people call the table.
+        where: The file, server or dataset it is not in.
+    """
+    return WarehouseError(
+        f"the warehouse has no table {name}",
+        where=where,
+        cause="nothing was loaded into it yet",
+        fix="materialize a month of its asset",
+    )

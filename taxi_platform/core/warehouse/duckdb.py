@@ -23,6 +23,8 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import Measures, read_measures, select_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
 _SCHEMA = "taxi"
 _log = logging.getLogger(__name__)
@@ -127,12 +129,7 @@ class DuckDBWarehouse:
                 raise self._absent(contract) from error
 
     def _absent(self, contract: TableContract) -> WarehouseError:
-        return WarehouseError(
-            f"the warehouse has no table {self.table_name(contract)}",
-            where=str(self.path),
-            cause="nothing was loaded into it yet",
-            fix="materialize a month of its asset",
-        )
+        return absent(self.table_name(contract), str(self.path))
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         attempts = tenacity.Retrying(
@@ -196,17 +193,9 @@ class DuckDBWarehouse:
         if self.zones is None or not contract.zone_columns:
             return
         zones = self._prepare(con, self.zones, self.zones.columns)
-        key, *named = (column.name for column in self.zones.columns)
-        columns = ", ".join(f"{end}.{name} AS {end}_{name}" for end in contract.zone_columns for name in named)
-        joins = " ".join(
-            f"LEFT JOIN {zones} AS {end} ON {end}.{key} = trips.{column}"
-            for end, column in contract.zone_columns.items()
-        )
-        view = f"{_SCHEMA}.{identifier(f'{contract.table}_with_zones')}"
-        con.execute(
-            f"CREATE OR REPLACE VIEW {view} AS SELECT trips.*, {columns} "
-            f"FROM {_SCHEMA}.{identifier(contract.table)} AS trips {joins}"
-        )
+        view = f"{_SCHEMA}.{identifier(view_name(contract))}"
+        trips = f"{_SCHEMA}.{identifier(contract.table)}"
+        con.execute(f"CREATE OR REPLACE VIEW {view} AS {zone_view(contract, self.zones, trips, zones)}")
 
 
 def _names(columns: tuple[Column, ...]) -> str:

@@ -1,7 +1,12 @@
-"""What every lake promises. A new kind is one more entry of `LAKES`."""
+"""What every lake promises. A new kind is one more entry of `LAKES`.
 
-from collections.abc import Callable
+With `TAXI_TEST_GCS_URL=gs://bucket[/prefix]` and credentials it is asked of Google itself too (`-m live`).
+"""
+
+import os
+from collections.abc import Callable, Generator
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,15 +25,24 @@ from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contrac
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, put_month
 
 CONTRACT = contract_of()
-LAKES: dict[str, Callable[[Path], str]] = {
-    "folder": lambda folder: str(folder / "lake"),
-    "file URL": lambda folder: f"file://{folder}/lake%20with%20blanks",
+LAKES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    "folder": lambda test: f"{test.getfixturevalue('tmp_path')}/lake",
+    "file URL": lambda test: f"file://{test.getfixturevalue('tmp_path')}/lake%20with%20blanks",
+    "gcs": lambda test: f"gs://{test.getfixturevalue('bucket')}/some/prefix",
+    "gcs without prefix": lambda test: f"gs://{test.getfixturevalue('bucket')}",
 }
+GOOGLES_OWN = os.environ.get("TAXI_TEST_GCS_URL", "").rstrip("/")
+LIVE = [pytest.param(GOOGLES_OWN, marks=pytest.mark.live, id="gcs itself")] if GOOGLES_OWN else []
 
 
-@pytest.fixture(params=LAKES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return LAKES[request.param](tmp_path)
+@pytest.fixture(params=[*LAKES, *LIVE])
+def url(request: pytest.FixtureRequest) -> Generator[str, None, None]:
+    if request.param in LAKES:
+        yield LAKES[request.param](request)
+        return
+    prefix = f"{request.param}/test-{uuid4().hex}"
+    yield prefix
+    clear_away(prefix)
 
 
 @pytest.fixture
@@ -122,6 +136,16 @@ def test_the_same_month_from_two_processes_at_once_is_always_one_whole_of_the_tw
     seen.add(sha256_of(lake.get(CONTRACT, JANUARY).path))
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert seen <= {file.sha256 for file in files}
+
+
+def clear_away(url: str) -> None:
+    """Remove what a test put into a real bucket."""
+    from google.cloud import storage
+
+    name, _, prefix = url.removeprefix("gs://").partition("/")
+    bucket = storage.Client(project=None).bucket(name)
+    for blob in bucket.list_blobs(prefix=f"{prefix}/"):
+        blob.delete()
 
 
 def cleaned_sample(folder: Path, month: Month) -> ParquetFile:

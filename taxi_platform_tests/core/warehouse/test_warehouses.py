@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -28,15 +29,21 @@ from taxi_platform_tests.core.warehouse.months import (
     rows_in,
 )
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, replace_month
+from taxi_platform_tests.postgres_server import PostgresServer
 
 CONTRACT = contract_of()
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of warehouse, and what the suite must see of it that the platform itself never asks."""
+    """A kind of warehouse, and what the suite must see of it that the platform itself never asks.
 
-    url: Callable[[Path], str]
+    Attributes:
+        url: Names a warehouse that holds nothing yet.
+        comments: The comment on each column of a table, and under "" that on the table.
+    """
+
+    url: Callable[[pytest.FixtureRequest, Path], str]
     comments: Callable[[str, str], Mapping[str, str]]
 
 
@@ -50,8 +57,25 @@ def duckdb_comments(url: str, table: str) -> Mapping[str, str]:
     return dict(found)
 
 
+def new_postgres_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+def postgres_comments(url: str, table: str) -> Mapping[str, str]:
+    with psycopg.connect(url) as con:
+        found = con.execute(
+            "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute "
+            "WHERE attrelid = %(table)s::regclass AND attnum > 0 "
+            "UNION ALL SELECT '', obj_description(%(table)s::regclass, 'pg_class')",
+            {"table": f"taxi.{table}"},
+        ).fetchall()
+    return dict(found)
+
+
 WAREHOUSES = {
-    "duckdb": Kind(url=lambda folder: f"duckdb:///{folder / 'warehouse.duckdb'}", comments=duckdb_comments),
+    "duckdb": Kind(lambda _, folder: f"duckdb:///{folder / 'warehouse.duckdb'}", duckdb_comments),
+    "postgres": Kind(new_postgres_database, postgres_comments),
 }
 
 
@@ -61,8 +85,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def url(kind: Kind, tmp_path: Path) -> str:
-    return kind.url(tmp_path)
+def url(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kind.url(request, tmp_path)
 
 
 @pytest.fixture

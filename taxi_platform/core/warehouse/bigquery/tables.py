@@ -1,0 +1,180 @@
+"""Tables and views in a BigQuery dataset: made, and brought up to their contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tenacity
+from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
+from google.cloud import bigquery
+
+from taxi_platform.core.catalog.model import (
+    SOURCE_MONTH,
+    Column,
+    ColumnType,
+    ReferenceContract,
+    TableContract,
+    TripContract,
+)
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Times are DATETIME, not TIMESTAMP: New York's wall clock without a zone, as TLC publishes it.
+TYPES = {
+    ColumnType.STRING: "STRING",
+    ColumnType.INT32: "INT64",
+    ColumnType.INT64: "INT64",
+    ColumnType.FLOAT64: "FLOAT64",
+    ColumnType.TIMESTAMP: "DATETIME",
+    ColumnType.DATE: "DATE",
+}
+# The API answers with the names of the older SQL.
+_NAMES_IN_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64"}
+# https://cloud.google.com/bigquery/quotas#standard_tables
+_LONGEST_DESCRIPTION = 1024
+_CLUSTERED_BY = "pickup_location_id"
+
+
+def columns_of(contract: TableContract) -> tuple[Column, ...]:
+    """The columns of a contract's table, in order."""
+    return contract.table_columns if isinstance(contract, TripContract) else contract.columns
+
+
+def find(dataset: Dataset, contract: TableContract) -> bigquery.Table | None:
+    """A contract's table as it is now, if there is one.
+
+    Raises:
+        WarehouseError: It does not fit its contract.
+        NotFound: There is not even the dataset.
+    """
+    table = _get(dataset, contract.table)
+    if table is not None:
+        _require_fit(dataset, contract, table)
+    return table
+
+
+def prepare(dataset: Dataset, contract: TableContract) -> bigquery.Table:
+    """Make a contract's table, or give it what its contract has gained.
+
+    Not left to the load (`ALLOW_FIELD_ADDITION`), which adds columns but does not reword those that are there. What
+    others change at the same time is seen by the table's etag, and looked at again.
+    """
+    return _whoever_is_first(_prepare_once)(dataset, contract)
+
+
+def prepare_view(dataset: Dataset, contract: TripContract, trips: bigquery.Table, zones: ReferenceContract) -> None:
+    """Make the view that names the zones a trip began and ended in; the lookup may come later."""
+    key, *named = (column.name for column in zones.columns)
+    # Named one by one: the schema that BigQuery shows of a view is the one of the day its SQL was set.
+    columns = [f"trips.{identifier(field.name)}" for field in trips.schema] + [
+        f"{end}.{identifier(name)} AS {identifier(f'{end}_{name}')}" for end in contract.zone_columns for name in named
+    ]
+    joins = [
+        f"LEFT JOIN {dataset.sql(zones.table)} AS {end} ON {end}.{identifier(key)} = trips.{identifier(column)}"
+        for end, column in contract.zone_columns.items()
+    ]
+    query = f"SELECT {', '.join(columns)} FROM {dataset.sql(contract.table)} AS trips {' '.join(joins)}"
+    _whoever_is_first(_prepare_view_once)(dataset, f"{contract.table}_with_zones", query)
+
+
+def _prepare_once(dataset: Dataset, contract: TableContract) -> bigquery.Table:
+    table = find(dataset, contract)
+    if table is None:
+        wanted = _new_table(dataset, contract)
+        return dataset.client.create_table(wanted, retry=dataset.retry, timeout=dataset.timeout)
+    schema = _brought_up(table.schema, columns_of(contract))
+    labels = {**table.labels, **labels_of(contract)}
+    if (table.schema, table.description, table.labels) == (schema, contract.description, labels):
+        return table
+    table.schema, table.description, table.labels = schema, contract.description, labels
+    changed = ["schema", "description", "labels"]
+    return dataset.client.update_table(table, changed, retry=dataset.retry, timeout=dataset.timeout)
+
+
+def _prepare_view_once(dataset: Dataset, name: str, query: str) -> None:
+    view = _get(dataset, name)
+    if view is None:
+        view = bigquery.Table(dataset.table(name))
+        view.view_query = query
+        dataset.client.create_table(view, retry=dataset.retry, timeout=dataset.timeout)
+    elif view.view_query != query:
+        view.view_query = query
+        dataset.client.update_table(view, ["view_query"], retry=dataset.retry, timeout=dataset.timeout)
+
+
+def _whoever_is_first[**P, T](attempt: Callable[P, T]) -> Callable[P, T]:
+    """Look again when somebody else was faster: the table is there now (409), or is not what it was (412)."""
+    return tenacity.retry(
+        retry=tenacity.retry_if_exception_type((Conflict, PreconditionFailed)),
+        stop=tenacity.stop_after_attempt(20),
+        wait=tenacity.wait_random(0, 0.5),
+        reraise=True,
+    )(attempt)
+
+
+def labels_of(contract: TableContract) -> dict[str, str]:
+    """What a contract's table and its jobs are labelled with, so that a bill can be told apart by dataset."""
+    return {"dataset": contract.dataset if isinstance(contract, TripContract) else contract.table}
+
+
+def _get(dataset: Dataset, name: str) -> bigquery.Table | None:
+    try:
+        return dataset.client.get_table(dataset.table(name), retry=dataset.retry, timeout=dataset.timeout)
+    except NotFound:
+        _ = dataset.found_location  # a missing dataset is another mistake than a missing table
+        return None
+
+
+def _new_table(dataset: Dataset, contract: TableContract) -> bigquery.Table:
+    table = bigquery.Table(dataset.table(contract.table), schema=_brought_up([], columns_of(contract)))
+    table.description = contract.description
+    table.labels = labels_of(contract)
+    if isinstance(contract, TripContract):
+        table.time_partitioning = bigquery.TimePartitioning(bigquery.TimePartitioningType.MONTH, SOURCE_MONTH)
+        if _CLUSTERED_BY in (column.name for column in columns_of(contract)):
+            table.clustering_fields = [_CLUSTERED_BY]
+    return table
+
+
+def _brought_up(schema: Sequence[bigquery.SchemaField], columns: Sequence[Column]) -> list[bigquery.SchemaField]:
+    """A schema with what the contract says of its columns; those it lacks come last, as BigQuery wants it."""
+    words = {column.name: _shortened(column.full_description) for column in columns}
+    there = [
+        bigquery.SchemaField.from_api_repr({**field.to_api_repr(), "description": words[field.name]})
+        if field.name in words
+        else field
+        for field in schema
+    ]
+    known = {field.name for field in schema}
+    gained = [
+        bigquery.SchemaField(column.name, TYPES[column.type], description=words[column.name])
+        for column in columns
+        if column.name not in known
+    ]
+    return there + gained
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
+
+
+def _require_fit(dataset: Dataset, contract: TableContract, table: bigquery.Table) -> None:
+    there = {field.name: _NAMES_IN_API.get(field.field_type, field.field_type) for field in table.schema}
+    for column in columns_of(contract):
+        kind = there.get(column.name, TYPES[column.type])
+        if kind != TYPES[column.type]:
+            raise WarehouseError(
+                f"column {column.name} is {kind} in the table and {TYPES[column.type]} in the contract",
+                where=f"{dataset.name}.{contract.table} in {dataset}",
+                fix="drop or rename the table, then load its months again",
+            )
+    parts = table.time_partitioning
+    if isinstance(contract, TripContract) and (parts is None or (parts.type_, parts.field) != ("MONTH", SOURCE_MONTH)):
+        raise WarehouseError(
+            f"the table is not partitioned by the month of {SOURCE_MONTH}, so its months cannot be replaced",
+            where=f"{dataset.name}.{contract.table} in {dataset}",
+            fix="drop or rename the table, then load its months again",
+        )

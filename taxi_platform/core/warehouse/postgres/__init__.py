@@ -1,0 +1,199 @@
+"""A PostgreSQL database as a warehouse.
+
+Each dataset is a native partitioned table with one partition per `source_month`. A month is loaded into a table of its
+own that nobody else sees, and takes its place by changing which table is the partition: readers wait for that instant
+only. All of it is one transaction, so a load that dies, wherever it does, leaves neither half a month nor a leftover
+table. `session.py` is the connection, `schema.py` what the tables are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import LiteralString, cast
+
+import pgpq
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg import sql
+
+from taxi_platform.core.catalog.model import (
+    SOURCE_MONTH,
+    Column,
+    ColumnType,
+    ReferenceContract,
+    TableContract,
+    TripContract,
+)
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.measures import Measures, read_measures, select_measures
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse.postgres.schema import (
+    SCHEMA,
+    StoredTable,
+    add_index,
+    ensure,
+    stage_for,
+    stored,
+    take_place,
+)
+from taxi_platform.core.warehouse.postgres.session import Connection, Session
+
+#: Rows sent at a time: what a load holds in memory is one such batch and the pages of the file it is from.
+_BATCH_ROWS = 65_536
+_BINARY = sql.SQL("FORMAT binary")
+_NOT_WRITTEN = "the rows could not be written; the table is as it was"
+_NOT_READ = "the rows could not be read"
+
+
+@dataclass(frozen=True)
+class PostgresWarehouse:
+    """Tables in the schema `taxi` of one PostgreSQL database.
+
+    Attributes:
+        url: A libpq connection URI; all of its options work.
+        zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
+        patience: Seconds to wait for readers and other loads to let go of a table.
+    """
+
+    url: str = field(repr=False)
+    zones: ReferenceContract | None = None
+    patience: float = 600.0
+
+    def table_name(self, contract: TableContract) -> str:
+        """See `Warehouse.table_name`."""
+        return f"{SCHEMA}.{contract.table}"
+
+    def replace_month(self, contract: TripContract, month: Month, file: ParquetFile) -> int:
+        """See `Warehouse.replace_month`."""
+        session, name = self._session, f"{contract.table}_{month}".replace("-", "_")
+
+        def load(connection: Connection) -> None:
+            ensure(session, connection, contract, self.zones)
+            with connection.transaction():
+                table = self._existing(connection, contract)
+                stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
+                _fill(connection, contract, file, stage)
+                add_index(connection, table, stage)
+                session.patiently(connection, lambda: take_place(connection, table, stage, name, month.first_day))
+
+        session.run(_NOT_WRITTEN, load)
+        return file.rows
+
+    def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
+        """See `Warehouse.read_months`."""
+        columns = contract.table_columns
+        condition = sql.SQL("WHERE {} = ANY({}::date[])").format(
+            sql.Identifier(SOURCE_MONTH), sql.Literal([str(month.first_day) for month in months])
+        )
+        return self._read(contract, columns, condition)
+
+    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+        """See `Warehouse.measure_month`."""
+        columns = contract.stored_columns
+
+        def measured(connection: Connection) -> Measures:
+            table = self._existing(connection, contract)
+            query = sql.SQL("SELECT {} FROM (SELECT {} FROM {} WHERE {} = %s) AS trips").format(
+                sql.SQL(cast(LiteralString, select_measures(columns, _addend))),  # of identifiers of a contract
+                table.selected(columns),
+                table.name,
+                sql.Identifier(SOURCE_MONTH),
+            )
+            (row,) = connection.execute(query, [month.first_day]).fetchall()
+            return read_measures(columns, row)
+
+        return self._session.run(_NOT_READ, measured)
+
+    def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
+        """See `Warehouse.replace_reference`."""
+        session = self._session
+
+        def load(connection: Connection) -> None:
+            ensure(session, connection, contract, None)
+            table = self._existing(connection, contract)
+
+            def replace() -> None:
+                # Deleted and not truncated: readers go on reading the old rows meanwhile.
+                connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table.name))
+                connection.execute(sql.SQL("DELETE FROM {}").format(table.name))
+                _copy(connection, table.name, rows.schema, rows.to_batches())
+
+            session.patiently(connection, replace)
+
+        session.run(_NOT_WRITTEN, load)
+        return rows.num_rows
+
+    def read_reference(self, contract: ReferenceContract) -> pa.Table:
+        """See `Warehouse.read_reference`."""
+        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY 1"))
+        if not rows.num_rows:  # a view may have needed the table before anybody loaded it
+            raise self._absent(contract)
+        return rows
+
+    @property
+    def _session(self) -> Session:
+        return Session(self.url, self.patience)
+
+    def _read(self, contract: TableContract, columns: tuple[Column, ...], condition: sql.Composable) -> pa.Table:
+        session = self._session
+
+        def composed(connection: Connection) -> str:
+            table = self._existing(connection, contract)
+            query = sql.SQL("SELECT {} FROM {} {}").format(table.selected(columns), table.name, condition)
+            return query.as_string(connection)
+
+        query = session.run(_NOT_READ, composed)
+        return session.read(_NOT_READ, query, pa.schema([(it.name, it.type.arrow) for it in columns]))
+
+    def _existing(self, connection: Connection, contract: TableContract) -> StoredTable:
+        table = stored(connection, contract.table)
+        if table is None:
+            raise self._absent(contract)
+        return table
+
+    def _absent(self, contract: TableContract) -> WarehouseError:
+        return absent(self.table_name(contract), self._session.where)
+
+
+def _fill(connection: Connection, contract: TripContract, file: ParquetFile, stage: sql.Identifier) -> None:
+    """Send a file's rows into a table that this transaction has made."""
+    columns = {column.name: column.type.arrow for column in contract.stored_columns}
+    schema = pa.schema([(name, columns.get(name, file.schema.field(name).type)) for name in file.schema.names])
+    # Frozen, so that whoever looks through an older snapshot finds the new month and not an empty one.
+    frozen = sql.SQL("FORMAT binary, FREEZE")
+    with pq.ParquetFile(file.path) as rows:
+        batches = rows.iter_batches(_BATCH_ROWS)  # pyright: ignore[reportUnknownMemberType]
+        _copy(connection, stage, schema, batches, frozen)
+
+
+def _copy(
+    connection: Connection,
+    table: sql.Identifier,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    options: sql.SQL = _BINARY,
+) -> None:
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+    columns = sql.SQL(", ").join(map(sql.Identifier, schema.names))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(table, columns, options)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(encoder.write_header())
+        for batch in batches:
+            copy.write(encoder.write_batch(batch.cast(schema)))
+        copy.write(encoder.finish())
+
+
+def _addend(column: Column) -> str:
+    match column.type:
+        case ColumnType.STRING:
+            return f"char_length({column.name})"
+        case ColumnType.TIMESTAMP:
+            return f"(extract(epoch FROM {column.name}) * 1000000)::bigint"
+        case ColumnType.DATE:
+            return f"({column.name} - DATE '1970-01-01')::bigint * 86400000000"
+        case _:
+            return column.name

@@ -1,0 +1,258 @@
+"""The tables and views of a PostgreSQL warehouse: what is there, and what it lacks of its contract.
+
+Nothing is locked, and no right to change anything is needed, where nothing is lacking: that is every load but the first
+and those after a contract changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import LiteralString, cast
+
+from psycopg import errors, sql
+
+from taxi_platform.core.catalog.model import (
+    SOURCE_MONTH,
+    Column,
+    ColumnType,
+    ReferenceContract,
+    TableContract,
+    TripContract,
+)
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse.postgres.session import Connection, Session
+from taxi_platform.core.warehouse.zone_view import view_name, zone_columns, zone_view
+
+SCHEMA = "taxi"
+#: By this number loads that find something lacking take turns; any other number would do.
+_TURN = 0x7A71
+_TYPES: dict[ColumnType, LiteralString] = {
+    ColumnType.STRING: "text",
+    ColumnType.INT32: "integer",
+    ColumnType.INT64: "bigint",
+    ColumnType.FLOAT64: "double precision",
+    ColumnType.TIMESTAMP: "timestamp without time zone",
+    ColumnType.DATE: "date",
+}
+#: A month is small beside a table of years: a block range index finds days in it for nearly nothing.
+_INDEXED = "pickup_datetime"
+_CONSTRAINT = "one_month"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table or view as it is in the database.
+
+    Attributes:
+        name: Its name, as SQL takes it.
+        columns: Column -> type as the server writes it, in order.
+        comments: Column (or "" for the table) -> comment.
+        partitioned: Whether it is made of partitions.
+    """
+
+    name: sql.Identifier
+    columns: Mapping[str, str]
+    comments: Mapping[str, str | None]
+    partitioned: bool
+
+    def selected(self, columns: tuple[Column, ...]) -> sql.Composed:
+        """Those columns, for a SELECT; one the contract gained since the last load is null."""
+        return sql.SQL(", ").join(
+            sql.Identifier(it.name)
+            if it.name in self.columns
+            else sql.SQL("NULL::{} AS {}").format(_type(it), sql.Identifier(it.name))
+            for it in columns
+        )
+
+
+def stored(connection: Connection, table: str) -> StoredTable | None:
+    """A table or view of the schema `taxi`, if there is one of that name."""
+    found = connection.execute(
+        """
+        SELECT oid, relkind = 'p', obj_description(oid, 'pg_class') FROM pg_class
+        WHERE relname = %s AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+        """,
+        [table, SCHEMA],
+    ).fetchone()
+    if found is None:
+        return None
+    oid, partitioned, comment = found
+    columns = connection.execute(
+        """
+        SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute
+        WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+        """,
+        [oid],
+    ).fetchall()
+    return StoredTable(
+        sql.Identifier(SCHEMA, table),
+        {name: kind for name, kind, _ in columns},
+        {"": comment} | {name: told for name, _, told in columns},
+        partitioned,
+    )
+
+
+def ensure(session: Session, connection: Connection, contract: TableContract, zones: ReferenceContract | None) -> None:
+    """Make the table, its comments and its view, or give them what their contract has gained.
+
+    Raises:
+        WarehouseError: The table does not fit its contract; nothing has changed.
+    """
+    changed = _settle(session, connection, lambda: _lacking(session, connection, contract))
+    if not isinstance(contract, TripContract) or zones is None or not contract.zone_columns:
+        return
+    _settle(session, connection, lambda: _lacking(session, connection, zones))
+    try:
+        _settle(session, connection, lambda: _lacking_view(connection, contract, zones, renew=changed))
+    except errors.DependentObjectsStillExist as error:
+        _log.warning("%s stays as it is: %s", view_name(contract), " ".join(str(error).split()))
+
+
+def stage_for(connection: Connection, table: StoredTable, name: str, month: date) -> sql.Identifier:
+    """Make a table that can become the month's partition of another one without a look at its rows.
+
+    It has every column the table has (`LIKE` would hold a lock on it for as long as the load takes), and a constraint
+    that says what the server would otherwise look for.
+    """
+    stage = sql.Identifier(SCHEMA, name)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column), _verbatim(kind)) for column, kind in table.columns.items()
+    )
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, columns))
+    connection.execute(
+        sql.SQL(
+            "ALTER TABLE {} ALTER {column} SET NOT NULL, ALTER {column} SET DEFAULT {day}, "
+            "ADD CONSTRAINT {name} CHECK ({column} = {day})"
+        ).format(
+            stage,
+            column=sql.Identifier(SOURCE_MONTH),
+            day=sql.SQL("{}::date").format(sql.Literal(str(month))),
+            name=sql.Identifier(_CONSTRAINT),
+        )
+    )
+    return stage
+
+
+def add_index(connection: Connection, table: StoredTable, stage: sql.Identifier) -> None:
+    """Give a filled stage the index every partition has; without it the server would make it with readers waiting."""
+    if _INDEXED in table.columns:
+        connection.execute(sql.SQL("CREATE INDEX ON {} USING brin ({})").format(stage, sql.Identifier(_INDEXED)))
+
+
+def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier, name: str, month: date) -> None:
+    """Make the stage the month's partition, in the place of the one that is.
+
+    Loads of one table take turns here. Readers are in the way, and kept waiting, only where there is an old partition
+    to be taken from them.
+
+    Args:
+        connection: In a transaction.
+        table: The partitioned table.
+        stage: What `stage_for` made, filled.
+        name: What the partition is to be called.
+        month: The month.
+    """
+    parent, column = table.name, sql.Identifier(SOURCE_MONTH)
+    connection.execute(sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(parent))
+    for (old,) in connection.execute(
+        """
+        SELECT old.relname FROM pg_inherits
+        JOIN pg_class AS old ON old.oid = inhrelid
+        WHERE inhparent = %s::regclass AND pg_get_expr(old.relpartbound, old.oid) = %s
+        """,
+        [parent.as_string(connection), f"FOR VALUES IN ('{month}')"],
+    ).fetchall():
+        gone = sql.Identifier(SCHEMA, old)
+        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(parent, gone))
+        connection.execute(sql.SQL("DROP TABLE {}").format(gone))
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(parent, stage, sql.Literal(str(month)))
+    )
+    connection.execute(
+        sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}, ALTER {} DROP DEFAULT").format(
+            stage, sql.Identifier(_CONSTRAINT), column
+        )
+    )
+    connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(stage, sql.Identifier(name)))
+
+
+def _settle(session: Session, connection: Connection, lacking: Callable[[], Iterator[sql.Composed]]) -> bool:
+    """Execute what is lacking, if anything is; loads that find something take turns."""
+    if not any(lacking()):
+        return False
+
+    def change() -> None:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+        for statement in lacking():
+            connection.execute(statement)
+
+    session.patiently(connection, change)
+    return True
+
+
+def _lacking(session: Session, connection: Connection, contract: TableContract) -> Iterator[sql.Composed]:
+    """The statements that bring a table up to its contract. Lazy: each may rely on those before it."""
+    if not connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [SCHEMA]).fetchall():
+        yield sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA))
+    by_month = isinstance(contract, TripContract)
+    columns = contract.table_columns if isinstance(contract, TripContract) else contract.columns
+    name = sql.Identifier(SCHEMA, contract.table)
+    if stored(connection, contract.table) is None:
+        defined = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(it.name), _type(it)) for it in columns)
+        partitions = sql.SQL(" PARTITION BY LIST ({})").format(sql.Identifier(SOURCE_MONTH))
+        yield sql.SQL("CREATE TABLE {} ({}){}").format(name, defined, partitions if by_month else sql.SQL(""))
+        if by_month and _INDEXED in {it.name for it in columns}:
+            yield sql.SQL("CREATE INDEX ON {} USING brin ({})").format(name, sql.Identifier(_INDEXED))
+    table = stored(connection, contract.table)
+    if table is None:
+        return  # nobody executes what is yielded: it was only asked whether anything is lacking
+    if table.partitioned != by_month:
+        raise _unfit(session, contract, f"the table is {'not ' if by_month else ''}partitioned")
+    for column in columns:
+        kind = table.columns.get(column.name)
+        if kind is None:
+            yield sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column.name), _type(column))
+        elif kind != _TYPES[column.type]:
+            what = f"column {column.name} is {kind} in the table and {_TYPES[column.type]} in the contract"
+            raise _unfit(session, contract, what)
+        if table.comments.get(column.name) != column.full_description:
+            yield sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                name, sql.Identifier(column.name), sql.Literal(column.full_description)
+            )
+    if table.comments[""] != contract.description:
+        yield sql.SQL("COMMENT ON TABLE {} IS {}").format(name, sql.Literal(contract.description))
+
+
+def _lacking_view(
+    connection: Connection, contract: TripContract, zones: ReferenceContract, *, renew: bool
+) -> Iterator[sql.Composed]:
+    """The statements that make the view that names the zones; the table may be another one than when it was made."""
+    table, view = stored(connection, contract.table), stored(connection, view_name(contract))
+    wanted = [*(table.columns if table else ()), *zone_columns(contract, zones)]
+    if view is not None and list(view.columns) == wanted and not renew:
+        return
+    name = sql.Identifier(SCHEMA, view_name(contract))
+    trips, lookup = (sql.Identifier(SCHEMA, it.table).as_string(connection) for it in (contract, zones))
+    yield sql.SQL("DROP VIEW IF EXISTS {}").format(name)
+    yield sql.SQL("CREATE VIEW {} AS {}").format(name, _verbatim(zone_view(contract, zones, trips, lookup)))
+
+
+def _unfit(session: Session, contract: TableContract, what: str) -> WarehouseError:
+    return WarehouseError(
+        what,
+        where=f"{SCHEMA}.{contract.table} in {session.where}",
+        fix=f"DROP TABLE {SCHEMA}.{contract.table} CASCADE, or rename it, then load its months again",
+    )
+
+
+def _type(column: Column) -> sql.SQL:
+    return sql.SQL(_TYPES[column.type])
+
+
+def _verbatim(text: str) -> sql.SQL:
+    """SQL that is no literal of this module: what the catalog of the server or the view's builder gave."""
+    return sql.SQL(cast(LiteralString, text))

