@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import base64
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,10 @@ VARIABLES = {
     "TAXI_SAMPLE_ROWS",
     "TAXI_LAKE_URL",
     "TAXI_WAREHOUSE_URL",
+    "TAXI_GCP_CREDENTIALS",
     "TAXI_ALERT_URLS",
 }
+KEY = '{"type": "service_account", "private_key": "hunter2"}'
 HERE = Path.cwd()
 
 
@@ -186,6 +190,30 @@ def test_the_example_file_names_every_variable_and_tells_its_true_default() -> N
     assert Path(told.lake_url).resolve() == Path(actual.lake_url)
     assert Path(told.warehouse_url.removeprefix("duckdb:///")).resolve() == Path(actual.data_dir / "warehouse.duckdb")
     assert told.alert_urls == actual.alert_urls
+
+
+@pytest.mark.parametrize("value", [KEY, base64.b64encode(KEY.encode()).decode()])
+def test_a_key_of_google_may_be_given_as_it_is_or_in_base64(value: str) -> None:
+    settings = Settings.from_env({"TAXI_GCP_CREDENTIALS": value})
+
+    assert settings.gcp_credentials == value
+    assert value not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2", '{"private_key": "hunter2"}', '{"type": "hunter2', "/path/hunter2.json", "[]"]
+)
+def test_a_key_of_google_that_is_none_is_refused_without_being_shown(value: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"TAXI_GCP_CREDENTIALS='\*\*\*' is not usable.*JSON of its key file"
+    ) as raised:
+        Settings.from_env({"TAXI_GCP_CREDENTIALS": value})
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_two_ways_to_say_who_google_shall_take_us_for_are_one_too_many() -> None:
+    with pytest.raises(SettingsError, match="TAXI_GCP_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS are both set"):
+        Settings.from_env({"TAXI_GCP_CREDENTIALS": KEY, "GOOGLE_APPLICATION_CREDENTIALS": "/some/key.json"})
 
 
 def test_settings_know_exactly_the_variables_of_the_design() -> None:
