@@ -1,19 +1,30 @@
 """Google's clients: who makes them, and what their errors mean to the person who has to mend it."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
-from collections.abc import Generator
+import re
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.urls import mask_url
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
 
+Client = TypeVar("Client")
+
 _SET_CREDENTIALS = (
     "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file or TAXI_GCP_CREDENTIALS to the key itself, "
     "or run: gcloud auth application-default login"
+)
+_LATER = "see whether Google Cloud or the network is down, then run it again; nothing is half done"
+#: What an error may quote: a key that was set where a file name belongs (as JSON, as base64 of it), and access tokens.
+_SECRET = re.compile(
+    r"(?s)\{.*private_key.*\}|-----BEGIN.*?(?:-----END[^-]*-----|$)|\b(?:eyJ|ewo|eyA)[\w+/=.-]{16,}|\bya29\.[\w.-]+"
 )
 
 
@@ -45,6 +56,20 @@ class ApplicationDefault:
         return bigquery.Client(project=project)
 
 
+def made(make: Callable[[], Client]) -> Client:
+    """Make a client; a key file that cannot be read as one is an error of the credentials like any other.
+
+    Raises:
+        google.auth.exceptions.DefaultCredentialsError: There are no credentials to make a client with.
+    """
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        return make()
+    except (OSError, AttributeError, TypeError, ValueError) as error:  # a folder, JSON that is no object
+        raise DefaultCredentialsError(f"the key file is not usable: {error}") from None
+
+
 @contextmanager
 def explained(
     raised: type[TaxiPlatformError], what: str, *, where: str, absent: str, roles: str
@@ -62,27 +87,40 @@ def explained(
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
 
-    def told(cause: str, fix: str, *, may_pass_later: bool = False) -> TaxiPlatformError:
-        return raised(what, where=where, cause=cause, fix=fix, may_pass_later=may_pass_later)
-
-    later = "see whether Google Cloud or the network is down, then run it again; nothing is half done"
     try:
         yield
-    except auth.DefaultCredentialsError as error:
-        raise told(f"no usable Google credentials: {_first_line(error)}", _SET_CREDENTIALS) from error
-    except (auth.TransportError, requests.ConnectionError, requests.Timeout, api.RetryError) as error:
-        raise told(f"no answer: {_first_line(error)}", later, may_pass_later=True) from error
-    except (auth.GoogleAuthError, api.Unauthorized) as error:
-        raise told(f"Google refused the credentials: {_first_line(error)}", _SET_CREDENTIALS) from error
-    except api.Forbidden as error:
-        raise told(_first_line(error), f"grant the account {roles}") from error
-    except api.NotFound as error:
-        raise told(_first_line(error), absent) from error
-    except (api.TooManyRequests, api.ServerError) as error:
-        raise told(_first_line(error), later, may_pass_later=True) from error
-    except api.GoogleAPIError as error:
-        raise told(_first_line(error), "see what Google says above, then run it again") from error
+    except (auth.GoogleAuthError, api.GoogleAPIError, requests.RequestException) as error:
+        # Behind the words of whoever gave up retrying are those of what went wrong.
+        reason: Any = error.cause if isinstance(error, api.RetryError) and error.cause else error
+        words = _words(reason)
+        refused = isinstance(reason, auth.GoogleAuthError | api.Unauthorized) and not getattr(
+            reason, "retryable", False
+        )
+        may_pass_later = False
+        if isinstance(reason, auth.DefaultCredentialsError):
+            cause, fix = f"no usable Google credentials: {words}", _SET_CREDENTIALS
+        elif isinstance(reason, auth.TransportError | requests.RequestException):
+            cause, fix, may_pass_later = f"no answer: {words}", _LATER, True
+        elif refused:
+            cause, fix = f"Google refused the credentials: {words}", _SET_CREDENTIALS
+        elif isinstance(reason, api.Forbidden):
+            cause, fix = words, f"grant the account {roles}"
+        elif isinstance(reason, api.NotFound):
+            cause, fix = words, absent
+        elif isinstance(reason, api.TooManyRequests | api.ServerError | api.RetryError | auth.GoogleAuthError):
+            cause, fix, may_pass_later = words, _LATER, True
+        else:
+            cause, fix = words, "see what Google says above, then run it again"
+        # Not `from error`: it may quote the key, and what it says is in the cause.
+        raise raised(what, where=where, cause=cause, fix=fix, may_pass_later=may_pass_later) from None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _words(error: Exception) -> str:
+    """What an error says, in one line and without secrets."""
+    try:  # Google's own sentence, which its libraries bury in the request and the answer
+        sentence = getattr(error, "response").json()["error"]["message"]  # noqa: B009 (not every error has one)
+        text = f"{getattr(error, 'code')} {sentence}"  # noqa: B009
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # Of several arguments the first is the sentence; printed, they would be a tuple.
+        text = str(error.args[0] if len(error.args) > 1 and isinstance(error.args[0], str) else error)
+    return (mask_url(_SECRET.sub("***", text)).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

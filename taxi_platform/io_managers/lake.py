@@ -11,7 +11,7 @@ from taxi_platform.core.lake import Lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.failures import reported
-from taxi_platform.io_managers.loading import load_files, months_of
+from taxi_platform.io_managers.loading import load_files, months_of, not_loadable
 
 
 class LakeIOManager(dg.IOManager):
@@ -38,8 +38,12 @@ class LakeIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """One month as a `ParquetFile`, or any months as rows."""
-        contract = self._catalog.of_table(context.asset_key.path[-1])
+        """One month as a `ParquetFile` or, without bringing it here, as its URI; or any months as rows."""
+        contract, months = self._catalog.of_table(context.asset_key.path[-1]), months_of(context)
         with reported("/".join(context.asset_key.path)):
-            files = {month: self._lake.get(contract, month) for month in months_of(context)}
+            if context.dagster_type.typing_type is str:
+                if len(months) > 1:
+                    raise not_loadable(context)
+                return self._lake.uri(contract, months[0])
+            files = {month: self._lake.get(contract, month) for month in months}
             return load_files(files, context, self._spill_to)

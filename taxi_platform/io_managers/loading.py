@@ -41,12 +41,19 @@ def load_relation(relation: duckdb.DuckDBPyRelation, context: dg.InputContext) -
     asked = context.dagster_type.typing_type
     convert = _DEFAULT if asked is Any else _TYPES.get(asked)
     if convert is None:
-        raise TaxiPlatformError(
-            f"cannot be loaded as {getattr(asked, '__name__', asked)}",
-            about="/".join(context.asset_key.path),
-            fix="annotate the input as pd.DataFrame, pa.Table or duckdb.DuckDBPyRelation",
-        )
+        raise not_loadable(context)
     return convert(relation)
+
+
+def not_loadable(context: dg.InputContext) -> TaxiPlatformError:
+    """The error for an annotation the asset cannot be loaded as."""
+    asked = context.dagster_type.typing_type
+    return TaxiPlatformError(
+        f"cannot be loaded as {getattr(asked, '__name__', asked)}",
+        about="/".join(context.asset_key.path),
+        fix="annotate the input as pd.DataFrame, pa.Table or duckdb.DuckDBPyRelation (one month of the lake also as "
+        "str: its URI)",
+    )
 
 
 def load_files(files: Mapping[Month, ParquetFile], context: dg.InputContext, spill_to: Path) -> Any:

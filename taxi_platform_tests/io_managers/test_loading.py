@@ -1,7 +1,9 @@
 """An asset as the type its reader asks for, one month or several."""
 
 import gzip
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,25 @@ import pytest
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
+from taxi_platform.definitions import build_definitions
+from taxi_platform.settings import Settings
 from taxi_platform_tests.assets.platform import Platform, failure_of
+from taxi_platform_tests.core.lake.gcs_server import running_storage
 
 LAYERS = ["raw", "cleaned", "quarantine", "lake", "warehouse"]
 MONTHS = ["2021-01", "2021-02", "2021-03"]
+
+
+@dataclass(frozen=True)
+class InBucket(Platform):
+    """A platform whose lake is elsewhere."""
+
+    lake_url: str = ""
+
+    @cached_property
+    def defs(self) -> dg.Definitions:
+        settings = Settings(self.data_dir, self.source, self.sample_rows, self.lake_url)
+        return build_definitions(settings, self.catalog)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +70,10 @@ def test_a_month_of_any_layer_loads_as_the_type_asked_for(
         assert columns_of(loaded)[1:] == list(contract.layout_of(Month(2021, 1), "csv").header)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("asked", [dict, str, list[int]])
+@pytest.mark.parametrize(
+    ("layer", "asked"),
+    [(layer, it) for layer in LAYERS for it in (dict, str, list[int]) if (layer, it) != ("lake", str)],
+)
 def test_a_type_rows_cannot_be_loaded_as_is_a_clear_error(platform: Platform, layer: str, asked: Any) -> None:
     with pytest.raises(dg.Failure) as raised:
         platform.load(layer, "green", "2021-01", asked)
@@ -71,6 +90,26 @@ def test_files_load_as_themselves(platform: Platform) -> None:
         file = platform.load(layer, "green", "2021-01", ParquetFile)
         assert isinstance(file, ParquetFile)
         assert file.lineage.month == "2021-01"
+
+
+def test_a_month_of_the_lake_loads_as_its_uri(platform: Platform) -> None:
+    uri = platform.load("lake", "green", "2021-01", str)
+    assert uri == str(platform.in_lake("green", "2021-01").path)
+    with pytest.raises(dg.Failure, match="green 2020-05: the lake does not hold this month"):
+        platform.load("lake", "green", "2020-05", str)
+
+
+def test_a_uri_in_a_bucket_is_loaded_without_the_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_storage() as google:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", google.endpoint)
+        google.create_bucket("trips")
+        platform = InBucket(tmp_path / "data", sample_rows=100, lake_url="gs://trips/lake")
+        platform.run("green_to_lake_job", "2021-01")
+        before = len(google.downloads())
+        key = "lake/green_trips/source_month=2021-01/green_tripdata_2021-01.parquet"
+        assert platform.load("lake", "green", "2021-01", str) == f"gs://trips/{key}"
+        assert len(google.downloads()) == before
+        assert len(platform.load("lake", "green", "2021-01")) == platform.parquet("cleaned", "green", "2021-01").rows
 
 
 def test_the_layers_hold_the_same_rows(platform: Platform) -> None:
@@ -107,19 +146,22 @@ def test_a_users_asset_over_three_months_gets_them_all_told_apart(
     assert seen == [(MONTHS, sum(expected_rows(platform, layer, month) for month in MONTHS))]
 
 
-def test_a_users_asset_over_several_months_cannot_have_them_as_one_file(platform: Platform) -> None:
-    @dg.asset(
+@pytest.mark.parametrize("as_type", [ParquetFile, str])
+def test_a_users_asset_over_several_months_cannot_have_them_as_one_file(platform: Platform, as_type: type) -> None:
+    def report(trips: Any) -> None: ...
+
+    report.__annotations__["trips"] = as_type
+    asset = dg.asset(
         ins={
             "trips": dg.AssetIn(
                 key=["lake", "green_trips"], partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1)
             )
         },
         partitions_def=dg.MonthlyPartitionsDefinition(start_date="2021-02", fmt="%Y-%m"),
-    )
-    def report(trips: ParquetFile) -> None: ...
+    )(report)
 
-    message = failure_of(run_of_asset(platform, report, "2021-02", succeeds=False))
-    assert "lake/green_trips: cannot be loaded as ParquetFile" in message
+    message = failure_of(run_of_asset(platform, asset, "2021-02", succeeds=False))
+    assert f"lake/green_trips: cannot be loaded as {as_type.__name__}" in message
 
 
 def test_a_month_that_was_never_made_is_named_with_what_to_do(platform: Platform) -> None:

@@ -84,6 +84,17 @@ def not_held(contract: TripContract, month: Month, where: str) -> LakeError:
     )
 
 
+def not_as_cleaned(contract: TripContract, month: Month, where: str) -> LakeError:
+    """The error for bytes that are not those of the cleaned file as the run saw it."""
+    return LakeError(
+        "the copy is not equal to the cleaned file",
+        about=f"{contract.dataset} {month}",
+        where=where,
+        cause="the cleaned file was replaced while it was copied, or the disk is failing",
+        fix="run the month again",
+    )
+
+
 def object_key(contract: TripContract, month: Month) -> str:
     """Where a month is below the lake's root: Hive layout, which external tables and dataset readers understand."""
     return f"{contract.table}/{SOURCE_MONTH}={month}/{contract.dataset}_tripdata_{month}.parquet"

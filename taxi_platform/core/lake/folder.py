@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxi_platform.core.catalog.model import TripContract
-from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import copy_hashed, publish, work_folder
-from taxi_platform.core.lake import not_held, object_key
+from taxi_platform.core.lake import not_as_cleaned, not_held, object_key
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 
@@ -26,13 +25,7 @@ class FolderLake:
             # Not named .parquet: DuckDB's ** looks into hidden folders too, and must not find half a month in one.
             copy = work / "copy"
             if copy_hashed(file.path, copy) != file.sha256:
-                raise LakeError(
-                    "the copy is not equal to the cleaned file",
-                    about=f"{contract.dataset} {month}",
-                    where=str(target),
-                    cause="the cleaned file was replaced while it was copied, or the disk is failing",
-                    fix="run the month again",
-                )
+                raise not_as_cleaned(contract, month, str(target))
             publish(copy, target)
         return str(target)
 

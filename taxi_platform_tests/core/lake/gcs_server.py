@@ -81,10 +81,6 @@ class Fault:
     first: Callable[[], object] | None = None
 
 
-class LineDropsError(Exception):
-    """The connection is closed without another word."""
-
-
 class HonestStorage(Storage):
     """The emulator's memory, with uploads that can be sent in pieces and again."""
 
@@ -178,28 +174,26 @@ class Handler(RequestHandler):
         line_in, line_out = self.rfile, self.wfile
         size = int(self.headers.get("Content-Length") or 0)
         fault = self.google.fault_of(Request(self.command, self.path, size))
-        try:
-            if fault.hangs_up_after is not None:
-                self._keep_part(line_in.read(min(fault.hangs_up_after, size)))
+        with suppress(ConnectionError):  # the client is gone
+            body = line_in.read(size if fault.hangs_up_after is None else min(fault.hangs_up_after, size))
             if fault.first:
                 fault.first()
-            body = line_in.read(size)
             if len(body) < size or fault.hangs_up_after is not None:
-                raise LineDropsError
-            self.rfile, self.wfile = io.BytesIO(body), io.BytesIO()
-            with self.google.lock:
-                if fault.status:
-                    self._refuse(fault.status, fault.message)
-                elif not self._refused():
-                    serve()
-            answer = self.wfile.getvalue()
-            if fault.forgets_to_answer:
-                raise LineDropsError
-            line_out.write(_spoilt(answer, fault))
-        except (LineDropsError, ConnectionError):
-            self.close_connection = True
-        finally:
-            self.rfile, self.wfile = line_in, line_out
+                self._keep_part(body)
+            else:
+                answer = self._answer(serve, body, fault)
+                self.rfile, self.wfile = line_in, line_out
+                line_out.write(b"" if fault.forgets_to_answer else _spoilt(answer, fault))
+        self.close_connection = True
+
+    def _answer(self, serve: Callable[[], None], body: bytes, fault: Fault) -> bytes:
+        self.rfile, self.wfile = io.BytesIO(body), io.BytesIO()
+        with self.google.lock:
+            if fault.status:
+                self._refuse(fault.status, fault.message)
+            elif not self._refused():
+                serve()
+        return self.wfile.getvalue()
 
     def _refused(self) -> bool:
         """Answer what the emulator would get wrong; False if there is nothing of the kind."""
@@ -226,9 +220,7 @@ class Handler(RequestHandler):
         generation = held["generation"] if held else "0"
         if query.get("ifGenerationMatch", generation) != generation:
             self._refuse(412, "At least one of the pre-conditions you specified did not hold.")
-        elif name and "uploadType" not in query and query.get("generation", generation) != generation:
-            self._refuse(404, f"No such object: {bucket}/{name}")
-        elif name and self.command == "GET" and held is None:
+        elif name and "uploadType" not in query and not (held and query.get("generation", generation) == generation):
             self._refuse(404, f"No such object: {bucket}/{name}")
         else:
             return False
@@ -252,16 +244,16 @@ class Handler(RequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 (the base class wants these names)
         self._serve(super().do_GET)
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         self._serve(super().do_POST)
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802
         self._serve(super().do_PUT)
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802
         self._serve(super().do_DELETE)
 
 
@@ -291,6 +283,5 @@ def running_storage() -> Generator[GoogleStorage, None, None]:
         try:
             yield google
         finally:
-            with suppress(OSError):
-                http.shutdown()
+            http.shutdown()
             thread.join()
