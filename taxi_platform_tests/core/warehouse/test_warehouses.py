@@ -1,5 +1,11 @@
-"""What every warehouse promises. A new kind is one more entry of `WAREHOUSES`."""
+"""What every warehouse promises. A new kind is one more entry of `WAREHOUSES`.
 
+DuckDB and PostgreSQL are themselves; BigQuery is Google's client over HTTP and the stand-in `bigquery_server.py`, which
+says what it imitates. With `TAXI_TEST_BIGQUERY_URL=bigquery://project/dataset` and credentials the suite is also run
+over BigQuery itself (`-m live`).
+"""
+
+import os
 import signal
 import time
 from collections import Counter
@@ -18,6 +24,8 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
+from taxi_platform_tests.core.warehouse.bigquery_live import VARIABLE, live_comments
+from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 from taxi_platform_tests.core.warehouse.months import (
     COLUMNS,
     FEBRUARY,
@@ -35,58 +43,75 @@ CONTRACT = contract_of()
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of warehouse, and what the suite must see of it that the platform itself never asks.
+class Store:
+    """A warehouse that holds nothing yet, and what the suite must see of it that the platform itself never asks.
 
     Attributes:
-        url: Names a warehouse that holds nothing yet.
+        url: Its URL.
         comments: The comment on each column of a table, and under "" that on the table.
+        many: Rows that take it long enough to load to be killed in the middle.
     """
 
-    url: Callable[[pytest.FixtureRequest, Path], str]
-    comments: Callable[[str, str], Mapping[str, str]]
+    url: str
+    comments: Callable[[str], Mapping[str, str]]
+    many: int = 1_500_000
 
 
-def duckdb_comments(url: str, table: str) -> Mapping[str, str]:
-    with duckdb.connect(url.removeprefix("duckdb:///"), read_only=True) as con:
-        found = con.execute(
-            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $1 "
-            "UNION ALL SELECT '', comment FROM duckdb_tables() WHERE table_name = $1",
-            [table],
-        ).fetchall()
-    return dict(found)
+def duckdb_store(request: pytest.FixtureRequest, folder: Path) -> Store:
+    path = folder / "warehouse.duckdb"
+
+    def comments(table: str) -> Mapping[str, str]:
+        with duckdb.connect(str(path), read_only=True) as con:
+            found = con.execute(
+                "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $1 "
+                "UNION ALL SELECT '', comment FROM duckdb_tables() WHERE table_name = $1",
+                [table],
+            ).fetchall()
+        return dict(found)
+
+    return Store(f"duckdb:///{path}", comments)
 
 
-def new_postgres_database(request: pytest.FixtureRequest, folder: Path) -> str:
+def postgres_store(request: pytest.FixtureRequest, folder: Path) -> Store:
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+    url = server.new_database()
+
+    def comments(table: str) -> Mapping[str, str]:
+        with psycopg.connect(url) as con:
+            found = con.execute(
+                "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute "
+                "WHERE attrelid = %(table)s::regclass AND attnum > 0 "
+                "UNION ALL SELECT '', obj_description(%(table)s::regclass, 'pg_class')",
+                {"table": f"taxi.{table}"},
+            ).fetchall()
+        return dict(found)
+
+    return Store(url, comments)
 
 
-def postgres_comments(url: str, table: str) -> Mapping[str, str]:
-    with psycopg.connect(url) as con:
-        found = con.execute(
-            "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute "
-            "WHERE attrelid = %(table)s::regclass AND attnum > 0 "
-            "UNION ALL SELECT '', obj_description(%(table)s::regclass, 'pg_class')",
-            {"table": f"taxi.{table}"},
-        ).fetchall()
-    return dict(found)
+def bigquery_store(request: pytest.FixtureRequest, folder: Path) -> Store:
+    server: BigQueryServer = request.getfixturevalue("bigquery")
+    url = server.url()
+    return Store(url, lambda table: server.comments(url, table), many=150_000)
 
 
-WAREHOUSES = {
-    "duckdb": Kind(lambda _, folder: f"duckdb:///{folder / 'warehouse.duckdb'}", duckdb_comments),
-    "postgres": Kind(new_postgres_database, postgres_comments),
-}
+def live_bigquery_store(request: pytest.FixtureRequest, folder: Path) -> Store:
+    url: str = request.getfixturevalue("bigquery_itself")
+    return Store(url, lambda table: live_comments(url, table), many=150_000)
 
 
-@pytest.fixture(params=WAREHOUSES)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return WAREHOUSES[request.param]
+WAREHOUSES = [duckdb_store, postgres_store, bigquery_store]
+LIVE = [pytest.param(live_bigquery_store, marks=pytest.mark.live)] if VARIABLE in os.environ else []
+
+
+@pytest.fixture(params=[*WAREHOUSES, *LIVE])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return request.param(request, tmp_path)
 
 
 @pytest.fixture
-def url(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return kind.url(request, tmp_path)
+def url(store: Store) -> str:
+    return store.url
 
 
 @pytest.fixture
@@ -237,17 +262,17 @@ def test_a_table_column_of_another_type_is_named_and_nothing_changes(warehouse: 
 
 
 def test_the_table_and_its_columns_carry_the_words_of_the_contract(
-    warehouse: Warehouse, kind: Kind, url: str, tmp_path: Path
+    warehouse: Warehouse, store: Store, tmp_path: Path
 ) -> None:
     load(warehouse, tmp_path, JANUARY, numbers=[1])
-    comments = kind.comments(url, CONTRACT.table)
+    comments = store.comments(CONTRACT.table)
     assert comments == {"": CONTRACT.description} | {
         column.name: column.full_description for column in CONTRACT.table_columns
     }
 
     reworded = contract_of(description="Reworded.")
     warehouse.replace_month(reworded, JANUARY, month_file(reworded, JANUARY, [], tmp_path / "reworded"))
-    assert kind.comments(url, CONTRACT.table)["vendor_id"] == "Reworded."
+    assert store.comments(CONTRACT.table)["vendor_id"] == "Reworded."
 
 
 def test_a_month_that_cannot_be_read_leaves_the_old_one(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -344,11 +369,11 @@ def test_the_same_month_from_two_processes_at_once_is_never_a_mix(
 
 
 def test_a_process_killed_while_it_replaces_a_month_leaves_the_old_month_whole(
-    warehouse: Warehouse, url: str, tmp_path: Path
+    warehouse: Warehouse, store: Store, url: str, tmp_path: Path
 ) -> None:
     load(warehouse, tmp_path, FEBRUARY, numbers=[1])
     old = numbered_file(CONTRACT, JANUARY, 1_000, "old", tmp_path / "old")
-    new = numbered_file(CONTRACT, JANUARY, 1_500_000, "new", tmp_path / "new")
+    new = numbered_file(CONTRACT, JANUARY, store.many, "new", tmp_path / "new")
     started_at = time.monotonic()
     warehouse.replace_month(CONTRACT, JANUARY, new)
     seconds = time.monotonic() - started_at
@@ -365,15 +390,15 @@ def test_a_process_killed_while_it_replaces_a_month_leaves_the_old_month_whole(
         process.kill()
         process.join()
         left = Counter(str(note) for note in warehouse.read_months(CONTRACT, [JANUARY]).column("note").to_pylist())
-        assert left in (Counter({"old": 1_000}), Counter({"new": 1_500_000})), f"killed at {share}"
+        assert left in (Counter({"old": 1_000}), Counter({"new": store.many})), f"killed at {share}"
         if left["new"]:  # it was done before the signal came
             warehouse.replace_month(CONTRACT, JANUARY, old)
         else:
             killed += process.exitcode == -signal.SIGKILL
 
     assert killed
-    assert warehouse.replace_month(CONTRACT, JANUARY, new) == 1_500_000
-    assert warehouse.measure_month(CONTRACT, JANUARY).rows == 1_500_000
+    assert warehouse.replace_month(CONTRACT, JANUARY, new) == store.many
+    assert warehouse.measure_month(CONTRACT, JANUARY).rows == store.many
     assert numbers_of(warehouse, FEBRUARY) == [1]
 
 

@@ -1,5 +1,8 @@
 """A BigQuery dataset as `TAXI_WAREHOUSE_URL` names it: its client, where it is, and what Google's errors mean there."""
 
+# Google's library is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import re
@@ -14,7 +17,7 @@ from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.google import GoogleClients, explained
+from taxi_platform.core.google import GoogleClients, explained, made
 from taxi_platform.core.urls import mask_url
 
 _ACCEPTED = (
@@ -93,7 +96,7 @@ class Dataset:
     @cached_property
     def client(self) -> bigquery.Client:
         """The client; made when it is first needed, which is when credentials are looked for."""
-        return self.google.bigquery(self.project)
+        return made(lambda: self.google.bigquery(self.project))
 
     @cached_property
     def location(self) -> str:

@@ -1,8 +1,12 @@
 """Tables and views in a BigQuery dataset: made, and brought up to their contract."""
 
+# Google's library is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
 
 import tenacity
 from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
@@ -19,9 +23,6 @@ from taxi_platform.core.catalog.model import (
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 #: Times are DATETIME, not TIMESTAMP: New York's wall clock without a zone, as TLC publishes it.
 TYPES = {
     ColumnType.STRING: "STRING",
@@ -36,6 +37,13 @@ _NAMES_IN_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64"}
 # https://cloud.google.com/bigquery/quotas#standard_tables
 _LONGEST_DESCRIPTION = 1024
 _CLUSTERED_BY = "pickup_location_id"
+# Somebody else was faster: the table is there now (409), or is not any more what it was when it was read (412).
+_looking_again = tenacity.retry(
+    retry=tenacity.retry_if_exception_type((Conflict, PreconditionFailed)),
+    stop=tenacity.stop_after_attempt(20),
+    wait=tenacity.wait_random(0, 0.5),
+    reraise=True,
+)
 
 
 def columns_of(contract: TableContract) -> tuple[Column, ...]:
@@ -56,31 +64,13 @@ def find(dataset: Dataset, contract: TableContract) -> bigquery.Table | None:
     return table
 
 
+@_looking_again
 def prepare(dataset: Dataset, contract: TableContract) -> bigquery.Table:
     """Make a contract's table, or give it what its contract has gained.
 
     Not left to the load (`ALLOW_FIELD_ADDITION`), which adds columns but does not reword those that are there. What
     others change at the same time is seen by the table's etag, and looked at again.
     """
-    return _whoever_is_first(_prepare_once)(dataset, contract)
-
-
-def prepare_view(dataset: Dataset, contract: TripContract, trips: bigquery.Table, zones: ReferenceContract) -> None:
-    """Make the view that names the zones a trip began and ended in; the lookup may come later."""
-    key, *named = (column.name for column in zones.columns)
-    # Named one by one: the schema that BigQuery shows of a view is the one of the day its SQL was set.
-    columns = [f"trips.{identifier(field.name)}" for field in trips.schema] + [
-        f"{end}.{identifier(name)} AS {identifier(f'{end}_{name}')}" for end in contract.zone_columns for name in named
-    ]
-    joins = [
-        f"LEFT JOIN {dataset.sql(zones.table)} AS {end} ON {end}.{identifier(key)} = trips.{identifier(column)}"
-        for end, column in contract.zone_columns.items()
-    ]
-    query = f"SELECT {', '.join(columns)} FROM {dataset.sql(contract.table)} AS trips {' '.join(joins)}"
-    _whoever_is_first(_prepare_view_once)(dataset, f"{contract.table}_with_zones", query)
-
-
-def _prepare_once(dataset: Dataset, contract: TableContract) -> bigquery.Table:
     table = find(dataset, contract)
     if table is None:
         wanted = _new_table(dataset, contract)
@@ -94,7 +84,26 @@ def _prepare_once(dataset: Dataset, contract: TableContract) -> bigquery.Table:
     return dataset.client.update_table(table, changed, retry=dataset.retry, timeout=dataset.timeout)
 
 
-def _prepare_view_once(dataset: Dataset, name: str, query: str) -> None:
+def prepare_view(dataset: Dataset, contract: TripContract, trips: bigquery.Table, zones: ReferenceContract) -> None:
+    """Make the view that names the zones a trip began and ended in; the lookup may come later."""
+    key, *named = (column.name for column in zones.columns)
+    # Named one by one: the schema that BigQuery shows of a view is the one of the day its SQL was set.
+    columns = [f"trips.{identifier(field.name)}" for field in trips.schema] + [
+        f"{identifier(end)}.{identifier(name)} AS {identifier(f'{end}_{name}')}"
+        for end in contract.zone_columns
+        for name in named
+    ]
+    joins = [
+        f"LEFT JOIN {dataset.sql(zones.table)} AS {identifier(end)} "
+        f"ON {identifier(end)}.{identifier(key)} = trips.{identifier(column)}"
+        for end, column in contract.zone_columns.items()
+    ]
+    query = f"SELECT {', '.join(columns)} FROM {dataset.sql(contract.table)} AS trips {' '.join(joins)}"
+    _prepare_view(dataset, f"{contract.table}_with_zones", query)
+
+
+@_looking_again
+def _prepare_view(dataset: Dataset, name: str, query: str) -> None:
     view = _get(dataset, name)
     if view is None:
         view = bigquery.Table(dataset.table(name))
@@ -105,19 +114,14 @@ def _prepare_view_once(dataset: Dataset, name: str, query: str) -> None:
         dataset.client.update_table(view, ["view_query"], retry=dataset.retry, timeout=dataset.timeout)
 
 
-def _whoever_is_first[**P, T](attempt: Callable[P, T]) -> Callable[P, T]:
-    """Look again when somebody else was faster: the table is there now (409), or is not what it was (412)."""
-    return tenacity.retry(
-        retry=tenacity.retry_if_exception_type((Conflict, PreconditionFailed)),
-        stop=tenacity.stop_after_attempt(20),
-        wait=tenacity.wait_random(0, 0.5),
-        reraise=True,
-    )(attempt)
-
-
 def labels_of(contract: TableContract) -> dict[str, str]:
     """What a contract's table and its jobs are labelled with, so that a bill can be told apart by dataset."""
     return {"dataset": contract.dataset if isinstance(contract, TripContract) else contract.table}
+
+
+def label(text: str) -> str:
+    """A text as the value of a label: lower case letters, digits, `_` and `-`, 63 at most."""
+    return re.sub(r"[^a-z0-9_-]", "_", text.lower())[:63]
 
 
 def _get(dataset: Dataset, name: str) -> bigquery.Table | None:

@@ -34,7 +34,7 @@ from taxi_platform.core.warehouse import absent
 from taxi_platform.core.warehouse.postgres.schema import (
     SCHEMA,
     StoredTable,
-    add_index,
+    add_indexes,
     ensure,
     stage_for,
     stored,
@@ -77,8 +77,12 @@ class PostgresWarehouse:
                 table = self._existing(connection, contract)
                 stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
                 _fill(connection, contract, file, stage)
-                add_index(connection, table, stage)
-                session.patiently(connection, lambda: take_place(connection, table, stage, name, month.first_day))
+                add_indexes(connection, table, stage)
+                session.patiently(
+                    connection,
+                    self.table_name(contract),
+                    lambda: take_place(connection, table, stage, name, month.first_day),
+                )
 
         session.run(_NOT_WRITTEN, load)
         return file.rows
@@ -122,7 +126,7 @@ class PostgresWarehouse:
                 connection.execute(sql.SQL("DELETE FROM {}").format(table.name))
                 _copy(connection, table.name, rows.schema, rows.to_batches())
 
-            session.patiently(connection, replace)
+            session.patiently(connection, self.table_name(contract), replace)
 
         session.run(_NOT_WRITTEN, load)
         return rows.num_rows
@@ -161,11 +165,13 @@ class PostgresWarehouse:
 
 def _fill(connection: Connection, contract: TripContract, file: ParquetFile, stage: sql.Identifier) -> None:
     """Send a file's rows into a table that this transaction has made."""
-    columns = {column.name: column.type.arrow for column in contract.stored_columns}
-    schema = pa.schema([(name, columns.get(name, file.schema.field(name).type)) for name in file.schema.names])
+    stored_types = {column.name: column.type.arrow for column in contract.stored_columns}
+    found_types = dict(zip(file.schema.names, file.schema.types, strict=True))
+    schema = pa.schema([(name, stored_types.get(name, kind)) for name, kind in found_types.items()])
     # Frozen, so that whoever looks through an older snapshot finds the new month and not an empty one.
     frozen = sql.SQL("FORMAT binary, FREEZE")
-    with pq.ParquetFile(file.path) as rows:
+    # Buffered ahead, every page of the file would stay in memory.
+    with pq.ParquetFile(file.path, pre_buffer=False) as rows:
         batches = rows.iter_batches(_BATCH_ROWS)  # pyright: ignore[reportUnknownMemberType]
         _copy(connection, stage, schema, batches, frozen)
 

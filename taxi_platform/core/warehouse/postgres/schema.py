@@ -48,16 +48,28 @@ class StoredTable:
     """A table or view as it is in the database.
 
     Attributes:
-        name: Its name, as SQL takes it.
+        relation: Its name in the schema.
         columns: Column -> type as the server writes it, in order.
+        details: Column -> what its definition says after the type.
         comments: Column (or "" for the table) -> comment.
-        partitioned: Whether it is made of partitions.
+        partitioned_by: What makes its partitions, as the server writes it.
     """
 
-    name: sql.Identifier
+    relation: str
     columns: Mapping[str, str]
+    details: Mapping[str, str]
     comments: Mapping[str, str | None]
-    partitioned: bool
+    partitioned_by: str | None
+
+    @property
+    def name(self) -> sql.Identifier:
+        """Its name, as SQL takes it."""
+        return sql.Identifier(SCHEMA, self.relation)
+
+    def defined(self, column: str) -> sql.Composed:
+        """A column, for the definition of a table that is to have the same one."""
+        kind, details = _verbatim(self.columns[column]), _verbatim(self.details[column])
+        return sql.SQL("{} {} {}").format(sql.Identifier(column), kind, details)
 
     def selected(self, columns: tuple[Column, ...]) -> sql.Composed:
         """Those columns, for a SELECT; one the contract gained since the last load is null."""
@@ -73,26 +85,33 @@ def stored(connection: Connection, table: str) -> StoredTable | None:
     """A table or view of the schema `taxi`, if there is one of that name."""
     found = connection.execute(
         """
-        SELECT oid, relkind = 'p', obj_description(oid, 'pg_class') FROM pg_class
+        SELECT oid, pg_get_partkeydef(oid), obj_description(oid, 'pg_class') FROM pg_class
         WHERE relname = %s AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
         """,
         [table, SCHEMA],
     ).fetchone()
     if found is None:
         return None
-    oid, partitioned, comment = found
+    oid, partitioned_by, comment = found
     columns = connection.execute(
         """
-        SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute
+        SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum),
+               CASE WHEN attgenerated = '' THEN coalesce('DEFAULT ' || value, '')
+                    ELSE format('GENERATED ALWAYS AS (%%s) ', value) ||
+                         CASE attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END
+               END || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+        FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum,
+             pg_get_expr(adbin, adrelid) AS value
         WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
         """,
         [oid],
     ).fetchall()
     return StoredTable(
-        sql.Identifier(SCHEMA, table),
-        {name: kind for name, kind, _ in columns},
-        {"": comment} | {name: told for name, _, told in columns},
-        partitioned,
+        table,
+        {name: kind for name, kind, _, _ in columns},
+        {name: details for name, _, _, details in columns},
+        {"": comment} | {name: told for name, _, told, _ in columns},
+        partitioned_by,
     )
 
 
@@ -102,12 +121,12 @@ def ensure(session: Session, connection: Connection, contract: TableContract, zo
     Raises:
         WarehouseError: The table does not fit its contract; nothing has changed.
     """
-    changed = _settle(session, connection, lambda: _lacking(session, connection, contract))
+    _settle(session, connection, contract, lambda: _lacking(session, connection, contract))
     if not isinstance(contract, TripContract) or zones is None or not contract.zone_columns:
         return
-    _settle(session, connection, lambda: _lacking(session, connection, zones))
+    _settle(session, connection, zones, lambda: _lacking(session, connection, zones))
     try:
-        _settle(session, connection, lambda: _lacking_view(connection, contract, zones, renew=changed))
+        _settle(session, connection, contract, lambda: _lacking_view(connection, contract, zones))
     except errors.DependentObjectsStillExist as error:
         _log.warning("%s stays as it is: %s", view_name(contract), " ".join(str(error).split()))
 
@@ -119,14 +138,12 @@ def stage_for(connection: Connection, table: StoredTable, name: str, month: date
     that says what the server would otherwise look for.
     """
     stage = sql.Identifier(SCHEMA, name)
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column), _verbatim(kind)) for column, kind in table.columns.items()
-    )
+    columns = sql.SQL(", ").join(table.defined(column) for column in table.columns)
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, columns))
     connection.execute(
         sql.SQL(
-            "ALTER TABLE {} ALTER {column} SET NOT NULL, ALTER {column} SET DEFAULT {day}, "
-            "ADD CONSTRAINT {name} CHECK ({column} = {day})"
+            "ALTER TABLE {} ALTER {column} SET DEFAULT {day}, "
+            "ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL AND {column} = {day})"
         ).format(
             stage,
             column=sql.Identifier(SOURCE_MONTH),
@@ -137,10 +154,19 @@ def stage_for(connection: Connection, table: StoredTable, name: str, month: date
     return stage
 
 
-def add_index(connection: Connection, table: StoredTable, stage: sql.Identifier) -> None:
-    """Give a filled stage the index every partition has; without it the server would make it with readers waiting."""
-    if _INDEXED in table.columns:
-        connection.execute(sql.SQL("CREATE INDEX ON {} USING brin ({})").format(stage, sql.Identifier(_INDEXED)))
+def add_indexes(connection: Connection, table: StoredTable, stage: sql.Identifier) -> None:
+    """Give a filled stage the indexes every partition has; the server would make them while readers wait.
+
+    Those that forbid equal rows are left to the server, which wants them to belong to constraints.
+    """
+    for (definition,) in connection.execute(
+        """
+        SELECT substring(pg_get_indexdef(indexrelid) FROM ' USING .*') FROM pg_index
+        WHERE indrelid = %s::regclass AND NOT indisunique
+        """,
+        [table.name.as_string(connection)],
+    ).fetchall():
+        connection.execute(sql.SQL("CREATE INDEX ON {} {}").format(stage, _verbatim(definition)))
 
 
 def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier, name: str, month: date) -> None:
@@ -151,26 +177,30 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
 
     Args:
         connection: In a transaction.
-        table: The partitioned table.
+        table: The partitioned table, as it was when the stage was made.
         stage: What `stage_for` made, filled.
         name: What the partition is to be called.
         month: The month.
     """
-    parent, column = table.name, sql.Identifier(SOURCE_MONTH)
-    connection.execute(sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(parent))
+    column = sql.Identifier(SOURCE_MONTH)
+    connection.execute(sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(table.name))
+    # Another load may have given the table a column since.
+    now = stored(connection, table.relation) or table
+    for gained in now.columns.keys() - table.columns.keys():
+        connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(stage, now.defined(gained)))
     for (old,) in connection.execute(
         """
-        SELECT old.relname FROM pg_inherits
-        JOIN pg_class AS old ON old.oid = inhrelid
-        WHERE inhparent = %s::regclass AND pg_get_expr(old.relpartbound, old.oid) = %s
+        SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class AS old ON old.oid = inhrelid
+        WHERE inhparent = %s::regclass AND pg_get_expr(relpartbound, old.oid) = %s
         """,
-        [parent.as_string(connection), f"FOR VALUES IN ('{month}')"],
+        [table.name.as_string(connection), f"FOR VALUES IN ('{month}')"],
     ).fetchall():
-        gone = sql.Identifier(SCHEMA, old)
-        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(parent, gone))
-        connection.execute(sql.SQL("DROP TABLE {}").format(gone))
+        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table.name, _verbatim(old)))
+        connection.execute(sql.SQL("DROP TABLE {}").format(_verbatim(old)))
     connection.execute(
-        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(parent, stage, sql.Literal(str(month)))
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+            table.name, stage, sql.Literal(str(month))
+        )
     )
     connection.execute(
         sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}, ALTER {} DROP DEFAULT").format(
@@ -180,38 +210,40 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
     connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(stage, sql.Identifier(name)))
 
 
-def _settle(session: Session, connection: Connection, lacking: Callable[[], Iterator[sql.Composed]]) -> bool:
+def _settle(
+    session: Session, connection: Connection, contract: TableContract, lacking: Callable[[], Iterator[sql.Composed]]
+) -> None:
     """Execute what is lacking, if anything is; loads that find something take turns."""
     if not any(lacking()):
-        return False
+        return
 
     def change() -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
         for statement in lacking():
             connection.execute(statement)
 
-    session.patiently(connection, change)
-    return True
+    session.patiently(connection, f"{SCHEMA}.{contract.table}", change)
 
 
 def _lacking(session: Session, connection: Connection, contract: TableContract) -> Iterator[sql.Composed]:
     """The statements that bring a table up to its contract. Lazy: each may rely on those before it."""
     if not connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [SCHEMA]).fetchall():
         yield sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA))
-    by_month = isinstance(contract, TripContract)
+    by_month = f"LIST ({SOURCE_MONTH})" if isinstance(contract, TripContract) else None
     columns = contract.table_columns if isinstance(contract, TripContract) else contract.columns
     name = sql.Identifier(SCHEMA, contract.table)
     if stored(connection, contract.table) is None:
         defined = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(it.name), _type(it)) for it in columns)
-        partitions = sql.SQL(" PARTITION BY LIST ({})").format(sql.Identifier(SOURCE_MONTH))
-        yield sql.SQL("CREATE TABLE {} ({}){}").format(name, defined, partitions if by_month else sql.SQL(""))
+        partitions = sql.SQL("PARTITION BY LIST ({})").format(sql.Identifier(SOURCE_MONTH))
+        yield sql.SQL("CREATE TABLE {} ({}) {}").format(name, defined, partitions if by_month else sql.SQL(""))
         if by_month and _INDEXED in {it.name for it in columns}:
             yield sql.SQL("CREATE INDEX ON {} USING brin ({})").format(name, sql.Identifier(_INDEXED))
     table = stored(connection, contract.table)
     if table is None:
         return  # nobody executes what is yielded: it was only asked whether anything is lacking
-    if table.partitioned != by_month:
-        raise _unfit(session, contract, f"the table is {'not ' if by_month else ''}partitioned")
+    if table.partitioned_by != by_month:
+        what = f"partitioned by {table.partitioned_by}" if table.partitioned_by else "not partitioned"
+        raise _unfit(session, contract, f"the table is {what}")
     for column in columns:
         kind = table.columns.get(column.name)
         if kind is None:
@@ -227,18 +259,30 @@ def _lacking(session: Session, connection: Connection, contract: TableContract) 
         yield sql.SQL("COMMENT ON TABLE {} IS {}").format(name, sql.Literal(contract.description))
 
 
-def _lacking_view(
-    connection: Connection, contract: TripContract, zones: ReferenceContract, *, renew: bool
-) -> Iterator[sql.Composed]:
-    """The statements that make the view that names the zones; the table may be another one than when it was made."""
+def _lacking_view(connection: Connection, contract: TripContract, zones: ReferenceContract) -> Iterator[sql.Composed]:
+    """The statements that make the view that names the zones, unless it is there and of this very table."""
     table, view = stored(connection, contract.table), stored(connection, view_name(contract))
     wanted = [*(table.columns if table else ()), *zone_columns(contract, zones)]
-    if view is not None and list(view.columns) == wanted and not renew:
+    if view and list(view.columns) == wanted and {contract.table, zones.table} <= _read_by(connection, view):
         return
     name = sql.Identifier(SCHEMA, view_name(contract))
     trips, lookup = (sql.Identifier(SCHEMA, it.table).as_string(connection) for it in (contract, zones))
     yield sql.SQL("DROP VIEW IF EXISTS {}").format(name)
     yield sql.SQL("CREATE VIEW {} AS {}").format(name, _verbatim(zone_view(contract, zones, trips, lookup)))
+
+
+def _read_by(connection: Connection, view: StoredTable) -> set[str]:
+    """The tables of the schema `taxi` that a view reads: a table keeps its view when it is renamed."""
+    found = connection.execute(
+        """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = %s::regnamespace AND oid IN (
+            SELECT refobjid FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid WHERE ev_class = %s::regclass
+        )
+        """,
+        [SCHEMA, view.name.as_string(connection)],
+    ).fetchall()
+    return {name for (name,) in found}
 
 
 def _unfit(session: Session, contract: TableContract, what: str) -> WarehouseError:

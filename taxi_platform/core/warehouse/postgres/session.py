@@ -21,28 +21,50 @@ from taxi_platform.core.urls import mask_url
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-#: What a connection says and asks for unless its URL does: who is there, and to notice a line that went dead.
+#: What a connection says and asks for unless its URL does: who is there, and to notice a line that went dead. (A
+#: server whose disk is slow may well take no more rows for minutes.)
 _DEFAULTS = {
-    "application_name": "taxi_platform",
+    "fallback_application_name": "taxi_platform",
     "connect_timeout": "10",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
-    "tcp_user_timeout": "60000",
+    "tcp_user_timeout": "300000",
 }
+#: Rows travel as Arrow has them, whatever the database's own encoding is.
+_ENCODING = {"client_encoding": "UTF8"}
 #: Milliseconds that one try may wait for a lock, first and at most. Readers that come meanwhile queue up behind it; the
 #: longer tries are for autovacuum, which gives way only to who has waited for a second (`deadlock_timeout`).
 _FIRST_LOCK_TIMEOUT, _LONGEST_LOCK_TIMEOUT = 100, 1600
 #: Tries of something whose connection is lost: a server that restarts is there again after a few seconds.
 _ATTEMPTS = 5
-_NAMED_BY_LIBPQ = {
+#: Words of libpq or of a server that turns a connection away -> the fix.
+_TURNED_AWAY = {
     "password authentication failed": "see that the user and password in TAXI_WAREHOUSE_URL are right (% is %25)",
     "no password supplied": "put the password into TAXI_WAREHOUSE_URL: postgresql://user:password@host/database",
-    "no pg_hba.conf entry": "allow this user, database and address in the server's pg_hba.conf, or set sslmode=require",
-    "could not translate host name": "see that the host in TAXI_WAREHOUSE_URL is right",
-    "SSL": "see the sslmode and certificates in TAXI_WAREHOUSE_URL, and whether the server has TLS",
-    "role ": "create the user, or name another one in TAXI_WAREHOUSE_URL",
-    "database ": "create it (createdb), or name another one in TAXI_WAREHOUSE_URL",
+    "no pg_hba.conf entry": "allow this user, database and address in the server's pg_hba.conf, or add "
+    "?sslmode=require to TAXI_WAREHOUSE_URL",
+    "failed to resolve host": "see that the host in TAXI_WAREHOUSE_URL is right",
+    "does not support SSL": "give the server a certificate (ssl = on), or leave sslmode out of TAXI_WAREHOUSE_URL",
+    "certificate": "see that sslrootcert in TAXI_WAREHOUSE_URL is the file of who signed the server's certificate",
+    'role "': "create the user (createuser --pwprompt), or name another one in TAXI_WAREHOUSE_URL",
+    'database "': "create it (createdb), or name another one in TAXI_WAREHOUSE_URL",
+}
+#: Words of a server that takes connections again after a while.
+_BUSY = ("the database system is", "too many clients", "remaining connection slots", "too many connections")
+#: What the server says in the middle of the work -> the fix.
+_FIXES: dict[type[psycopg.Error], str] = {
+    errors.InsufficientPrivilege: "let the user make the schema (GRANT CREATE ON DATABASE … TO …), or own the schema "
+    "taxi and its tables",
+    errors.ReadOnlySqlTransaction: "name a server in TAXI_WAREHOUSE_URL that can be written to (of several hosts: "
+    "?target_session_attrs=read-write), or lift default_transaction_read_only",
+    errors.DiskFull: "make room on the server's disk, then run the month again",
+    errors.QueryCanceled: "if it was a timeout, lift it (ALTER ROLE … SET statement_timeout = 0), then run the month "
+    "again",
+    errors.DependentObjectsStillExist: "drop what depends on it, or let it depend on the whole table and not on a "
+    "month's partition, then run the month again",
+    errors.CharacterNotInRepertoire: "PostgreSQL keeps no NUL character in a text: reject such rows by a rule of the "
+    "contract with the condition contains(column, chr(0)), and clean the month again",
 }
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -65,7 +87,7 @@ class Session:
 
     url: str = field(repr=False)
     patience: float
-    _reached: bool = False
+    _reached: bool = field(default=False, init=False)
 
     @property
     def where(self) -> str:
@@ -85,7 +107,7 @@ class Session:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_LostError),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(0.5, 10),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=10) + tenacity.wait_random(0, 0.5),
             before_sleep=self._say_lost,
             reraise=True,
         )
@@ -93,7 +115,6 @@ class Session:
 
     def _run_once(self, what: str, work: Callable[[Connection], Result]) -> Result:
         with self._explained(what), self._connect() as connection:
-            self._reached = True
             try:
                 # Bounds of partitions are compared as the server writes them.
                 connection.execute("SET datestyle = ISO")
@@ -113,8 +134,8 @@ class Session:
             cursor.execute(query)  # pyright: ignore[reportUnknownMemberType]
             return cursor.fetch_arrow_table().cast(schema)
 
-    def patiently(self, connection: Connection, work: Callable[[], None]) -> None:
-        """Do something that needs locks, without making others wait behind it for long.
+    def patiently(self, connection: Connection, table: str, work: Callable[[], None]) -> None:
+        """Do something that needs locks on a table, without making others wait behind it for long.
 
         It is done in a savepoint, and undone and tried again when a lock does not come soon.
 
@@ -136,9 +157,9 @@ class Session:
                     work()
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             raise WarehouseError(
-                f"others have held the table for over {self.patience:.0f} s; it is as it was",
+                f"others have held {table} for over {self.patience:.0f} s; it is as it was",
                 where=self.where,
-                cause=_holders(connection) or str(error),
+                cause=_holders(connection, table) or _one_line(error),
                 fix="end them (SELECT pg_terminate_backend(pid)), or wait for them, then run the month again",
                 may_pass_later=True,
             ) from error
@@ -148,35 +169,45 @@ class Session:
         try:
             given = conninfo_to_dict(self.url)
         except psycopg.ProgrammingError:
-            raise WarehouseError(  # libpq's own words may hold a piece of the password
+            given = None
+        # An @ there is one of the password. Said outside of `except`, and without libpq's own words: both would show
+        # a piece of the password.
+        if given is None or any("@" in str(given.get(part)) for part in ("host", "port", "dbname")):
+            raise WarehouseError(
                 "the URL is none that PostgreSQL's clients understand",
                 where=self.where,
                 fix="set TAXI_WAREHOUSE_URL to postgresql://user:password@host:5432/database?option=value, "
-                "with %25 for a % and %40 for an @ in the password",
-            ) from None
-        return make_conninfo("", **(_DEFAULTS | {name: value for name, value in given.items() if value is not None}))
+                "with %25 for a %, %40 for an @ and %2F for a / in the password",
+            )
+        return make_conninfo("", **(_DEFAULTS | given | _ENCODING))
 
     def _connect(self) -> Connection:
         try:
-            return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-        except psycopg.OperationalError as error:
-            told = self._masked(error)
-            # "Starting up" and "shutting down" are the right server's words; "refused" is, once it was there.
-            if "the database system is" in told or (self._reached and "Connection refused" in told):
-                raise self._lost("the server is not there", error) from error
-            fix = next((fix for words, fix in _NAMED_BY_LIBPQ.items() if words in told), None)
+            connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        except psycopg.Error as error:
+            told = _one_line(error)
+            # Whatever a server says that was there a moment ago: it is about to come back, or not.
+            if self._reached or any(words in told for words in _BUSY):
+                raise self._lost("the server takes no connections", error) from error
             raise WarehouseError(
                 "the database cannot be reached",
                 where=self.where,
                 cause=told,
-                fix=fix or "see that the host and port in TAXI_WAREHOUSE_URL are right and the server is running",
-            ) from None  # the error below would show what was masked here
+                fix=next(
+                    (fix for words, fix in _TURNED_AWAY.items() if words in told),
+                    "see that the host, port and options in TAXI_WAREHOUSE_URL are right and the server is running",
+                ),
+            ) from error
+        self._reached = True
+        # Each statement is to see what others have committed meanwhile, also while it waits for a lock.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return connection
 
     def _lost(self, what: str, error: psycopg.Error) -> _LostError:
         return _LostError(
             what,
             where=self.where,
-            cause=f"the connection was lost: {self._masked(error)}",
+            cause=f"the connection was lost: {_one_line(error)}",
             fix="see whether the server is up, then run the month again",
         )
 
@@ -184,50 +215,42 @@ class Session:
     def _explained(self, what: str) -> Generator[None, None, None]:
         try:
             yield
-        except errors.InsufficientPrivilege as error:
-            raise self._told(
-                what,
-                error,
-                "let the user make the schema (GRANT CREATE ON DATABASE … TO …), or own the schema taxi and its tables",
-            ) from error
-        except errors.DiskFull as error:
-            raise self._told(what, error, "make room on the server's disk, then run the month again") from error
-        except errors.DependentObjectsStillExist as error:
-            raise self._told(
-                what, error, "drop the view or table that depends on it, then run the month again"
-            ) from error
         except (psycopg.Error, AdbcError, pa.ArrowException, OSError) as error:
-            raise self._told(what, error, "see what the cause says, then run the month again") from error
-
-    def _told(self, what: str, error: Exception, fix: str) -> WarehouseError:
-        return WarehouseError(what, where=self.where, cause=self._masked(error), fix=fix)
-
-    def _masked(self, error: Exception) -> str:
-        """What an error says, in one line and without the password."""
-        told = " ".join(str(error).split()) or type(error).__name__
-        for name in ("password", "sslpassword"):
-            if secret := conninfo_to_dict(self.url).get(name):
-                told = told.replace(str(secret), "***")
-        return told
+            fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), None)
+            raise WarehouseError(
+                what,
+                where=self.where,
+                cause=_one_line(error),
+                fix=fix or "see what the cause says, then run the month again",
+            ) from error
 
     def _say_lost(self, state: tenacity.RetryCallState) -> None:
-        _log.warning("%s Trying again.", state.outcome.exception() if state.outcome else "")
+        if state.outcome and isinstance(error := state.outcome.exception(), _LostError):
+            _log.warning("%s: %s; trying again", self.where, error.cause)
 
     def _say_waiting(self, state: tenacity.RetryCallState) -> None:
         if state.attempt_number in (5, 50, 500):
             _log.warning("%s: others hold the table; waiting (%.0f s)", self.where, state.seconds_since_start or 0)
 
 
-def _holders(connection: Connection) -> str:
-    """Who else has locks on the platform's tables, and since when."""
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _holders(connection: Connection, table: str) -> str:
+    """Who else has locks on a table or its partitions, and since when, as far as this user may know."""
     found = connection.execute(
         """
-        SELECT DISTINCT activity.pid, activity.usename, activity.application_name,
-               date_trunc('second', now() - activity.xact_start)::text
-        FROM pg_locks AS locks
-        JOIN pg_class AS tables ON tables.oid = locks.relation AND tables.relnamespace = 'taxi'::regnamespace
-        JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
-        WHERE locks.granted AND activity.pid <> pg_backend_pid() AND activity.datname = current_database()
-        """
+        SELECT pid, concat_ws(', ', usename, nullif(application_name, ''), state,
+                              'for ' || date_trunc('second', clock_timestamp() - xact_start)::text)
+        FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND datname = current_database() AND pid IN (
+            SELECT pid FROM pg_locks WHERE granted AND (relation = to_regclass(%(table)s) OR relation IN (
+                SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(%(table)s)
+            ))
+        )
+        ORDER BY xact_start
+        """,
+        {"table": table},
     ).fetchall()
-    return "; ".join(f"pid {pid} ({user}, {program or 'unnamed'}) for {since}" for pid, user, program, since in found)
+    return "; ".join(f"pid {pid} ({details})" for pid, details in found)

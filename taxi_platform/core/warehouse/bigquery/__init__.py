@@ -1,0 +1,223 @@
+"""A BigQuery dataset as a warehouse.
+
+A month is a partition, and is replaced by one load job: free, atomic, and without a query. Queries name their months,
+so that those only are paid for, and what one of them may read is bounded.
+"""
+
+# Google's library is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api_core.exceptions import BadRequest
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+from google.cloud.bigquery.table import RowIterator
+
+from taxi_platform.core.catalog.model import (
+    SOURCE_MONTH,
+    Column,
+    ColumnType,
+    ReferenceContract,
+    TableContract,
+    TripContract,
+)
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.files import work_folder
+from taxi_platform.core.google import GoogleClients
+from taxi_platform.core.measures import Measures, read_measures
+from taxi_platform.core.month import Month
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse.bigquery import staging, tables
+from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
+from taxi_platform.core.warehouse.bigquery.loads import Load
+
+_FOR_MONTHS = f"WHERE {SOURCE_MONTH} IN UNNEST(@months)"  # says which partitions are read, and so what is paid for
+
+
+@dataclass(frozen=True)
+class BigQueryWarehouse:
+    """Tables in one BigQuery dataset.
+
+    Attributes:
+        dataset: The dataset.
+        zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
+        labels: What every job is labelled with besides its dataset and month, such as the run it is part of.
+    """
+
+    dataset: Dataset
+    zones: ReferenceContract | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of_url(cls, url: str, zones: ReferenceContract | None, google: GoogleClients) -> Self:
+        """The warehouse of `bigquery://project/dataset[?location=EU&maximum_bytes_billed=100000000000]`.
+
+        Raises:
+            WarehouseError: The URL is not written as it should be, or has an option nobody knows.
+        """
+        return cls(Dataset.of_url(url, google), zones)
+
+    def table_name(self, contract: TableContract) -> str:
+        """See `Warehouse.table_name`."""
+        return f"{self.dataset.name}.{contract.table}"
+
+    def replace_month(self, contract: TripContract, month: Month, file: ParquetFile) -> int:
+        """See `Warehouse.replace_month`."""
+        with self._writing(), work_folder(file.path.parent, f"{file.path.name}.bigquery") as work:
+            tables.find(self.dataset, contract)  # what cannot be done is said before minutes are spent on it
+            copy = staging.with_month(contract, month, file, work)
+            table = tables.prepare(self.dataset, contract)
+            if self.zones is not None and contract.zone_columns:
+                tables.prepare(self.dataset, self.zones)
+                tables.prepare_view(self.dataset, contract, table, self.zones)
+            target = f"{contract.table}${month.year:04d}{month.number:02d}"
+            load = Load(self.dataset, table, target, self._labels(contract) | {"month": str(month)})
+            if not file.uri.startswith("gs://"):
+                return load.run(copy)
+            with staging.loading_object(self.dataset, contract, month, file.uri, copy, load.call) as uri:
+                return load.run(uri)
+
+    def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
+        """See `Warehouse.read_months`."""
+        columns = contract.table_columns
+        schema = _schema(columns)
+        with self._reading(contract) as there:
+            if not months:
+                return schema.empty_table()
+            query = f"SELECT {_select(columns, there)} FROM {self.dataset.sql(contract.table)} {_FOR_MONTHS}"
+            rows = self._query(contract, query, months)
+            # Not by the Storage API, which needs one more permission and one more library.
+            return rows.to_arrow(create_bqstorage_client=False).cast(schema)
+
+    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+        """See `Warehouse.measure_month`."""
+        columns = contract.stored_columns
+        with self._reading(contract) as there:
+            figures = ", ".join(_measures(it) if it.name in there else "0, 0" for it in columns)
+            query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} {_FOR_MONTHS}"
+            (row, *_) = self._query(contract, query, [month])
+            return read_measures(columns, row.values())
+
+    def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
+        """See `Warehouse.replace_reference`."""
+        with self._writing(), TemporaryDirectory() as work:
+            copy = Path(work) / "rows.parquet"
+            pq.write_table(rows, copy)
+            table = tables.prepare(self.dataset, contract)
+            written = Load(self.dataset, table, contract.table, self._labels(contract)).run(copy)
+            tables.prepare(self.dataset, contract)  # what replaces a whole table may take its labels and words with it
+            return written
+
+    def read_reference(self, contract: ReferenceContract) -> pa.Table:
+        """See `Warehouse.read_reference`."""
+        with self._reading(contract) as there:
+            select = _select(contract.columns, there)
+            rows = self._query(contract, f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY 1")
+            table = rows.to_arrow(create_bqstorage_client=False).cast(_schema(contract.columns))
+        if not table.num_rows:  # a view may have needed the table before anybody loaded it
+            raise self._absent(contract)
+        return table
+
+    def _query(self, contract: TableContract, query: str, months: Sequence[Month] | None = None) -> RowIterator:
+        """The rows of a query, which fetch themselves page by page."""
+        dataset, days = self.dataset, [month.first_day for month in months or ()]
+        parameters = [bigquery.ArrayQueryParameter("months", "DATE", days)] if days else []
+        config = bigquery.QueryJobConfig(
+            maximum_bytes_billed=dataset.maximum_bytes_billed,
+            query_parameters=parameters,
+            labels=self._labels(contract),
+        )
+        try:
+            return dataset.client.query_and_wait(
+                query,
+                job_config=config,
+                location=dataset.location,
+                api_timeout=dataset.timeout,
+                wait_timeout=dataset.patience,
+                retry=dataset.retry,
+                job_retry=DEFAULT_JOB_RETRY.with_timeout(dataset.persistence),
+            )
+        except TimeoutError:
+            raise WarehouseError(
+                f"a query had no answer after {dataset.patience:.0f} s",
+                where=f"{self.table_name(contract)} in {dataset}",
+                cause="BigQuery is slow",
+                fix="run it again",
+                may_pass_later=True,
+            ) from None
+        except BadRequest as error:
+            if not any(it.get("reason") == "bytesBilledLimitExceeded" for it in error.errors):
+                raise
+            raise WarehouseError(
+                f"a query would read more than the {dataset.maximum_bytes_billed:,} bytes it may; it cost nothing",
+                where=f"{self.table_name(contract)} in {dataset}",
+                cause=error.message,
+                fix="ask for fewer months at once, or raise maximum_bytes_billed in TAXI_WAREHOUSE_URL",
+            ) from None
+
+    def _labels(self, contract: TableContract) -> dict[str, str]:
+        return {key: tables.label(value) for key, value in {**self.labels, **tables.labels_of(contract)}.items()}
+
+    @contextmanager
+    def _writing(self) -> Generator[None, None, None]:
+        try:
+            with self.dataset.explained("the rows could not be written"):
+                yield
+        except duckdb.Error as error:
+            raise WarehouseError(
+                "the month's file cannot be read; the table is as it was",
+                where=str(self.dataset),
+                cause=str(error).splitlines()[0],
+                fix="see that the disk has room and the month's file is whole, then run the month again",
+            ) from error
+
+    @contextmanager
+    def _reading(self, contract: TableContract) -> Generator[frozenset[str], None, None]:
+        """Yields the names of the columns that the table has."""
+        with self.dataset.explained("the table could not be read"):
+            table = tables.find(self.dataset, contract)
+            if table is None:
+                raise self._absent(contract)
+            yield frozenset(column.name for column in table.schema)
+
+    def _absent(self, contract: TableContract) -> WarehouseError:
+        return absent(self.table_name(contract), str(self.dataset))
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema([pa.field(column.name, column.type.arrow) for column in columns])
+
+
+def _select(columns: Sequence[Column], there: frozenset[str]) -> str:
+    """The select list; a column the contract gained since the last load reads as null."""
+    return ", ".join(
+        identifier(it.name) if it.name in there else f"CAST(NULL AS {tables.TYPES[it.type]}) AS {identifier(it.name)}"
+        for it in columns
+    )
+
+
+def _measures(column: Column) -> str:
+    """What `core/measures.py` asks of a column, in BigQuery's SQL; whole numbers are added up where none overflows."""
+    name = identifier(column.name)
+    match column.type:
+        case ColumnType.FLOAT64:
+            return f"COUNT({name}), COALESCE(SUM({name}), 0)"
+        case ColumnType.STRING:
+            addend = f"CHAR_LENGTH({name})"
+        case ColumnType.TIMESTAMP | ColumnType.DATE:
+            addend = f"DATETIME_DIFF(CAST({name} AS DATETIME), DATETIME '1970-01-01', MICROSECOND)"
+        case _:
+            addend = name
+    return f"COUNT({name}), COALESCE(SUM(CAST({addend} AS BIGNUMERIC)), 0)"

@@ -1,0 +1,559 @@
+"""What is particular to BigQuery as a warehouse: partitions, jobs that outlive their process, bills and permissions."""
+
+import json
+import time
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlglot
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.cloud import bigquery
+from google.cloud.bigquery.schema import SchemaField
+from sqlglot import exp
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.google import ApplicationDefault
+from taxi_platform.core.lake.gcs import GCSLake
+from taxi_platform.core.measures import measure_file
+from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.reference import read_reference_file
+from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
+from taxi_platform_tests.core.cleaning.months import raw_file
+from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
+from taxi_platform_tests.core.warehouse.bigquery_server import (
+    LOCATION,
+    PROJECT,
+    BigQueryServer,
+    bigquery_server,
+    write_key,
+)
+from taxi_platform_tests.core.warehouse.months import (
+    COLUMNS,
+    FEBRUARY,
+    JANUARY,
+    contract_of,
+    month_file,
+    numbered_file,
+    rows_in,
+)
+from taxi_platform_tests.core.warehouse.processes import SPAWN, replace_month
+
+ZONES = load_catalog().zones
+PLACES = {"trip_number": "int64", "pickup_location_id": "int32", "dropoff_location_id": "int32"}
+CONTRACT = contract_of({**COLUMNS, **PLACES})
+TABLE = CONTRACT.table
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[BigQueryServer, None, None]:
+    with bigquery_server(tmp_path_factory.mktemp("bigquery")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: BigQueryServer) -> Generator[BigQueryServer, None, None]:
+    running.store.jobs.clear()
+    running.requests.clear()
+    yield running
+    running.unavailable, running.lost, running.forbidden = 0, 0, False
+    running.store.slow, running.store.failing = 0.0, []
+
+
+@pytest.fixture
+def url(server: BigQueryServer) -> str:
+    return server.url()
+
+
+@pytest.fixture
+def warehouse(url: str) -> BigQueryWarehouse:
+    return opened(url)
+
+
+@pytest.fixture
+def january(tmp_path: Path) -> ParquetFile:
+    rows = [{"trip_number": number, "pickup_location_id": 1, "note": "Zürich 🚕"} for number in (1, 2, 3)]
+    return month_file(CONTRACT, JANUARY, rows, tmp_path / "lake" / "january.parquet")
+
+
+def opened(url: str, **how: Any) -> BigQueryWarehouse:
+    warehouse = BigQueryWarehouse.of_url(url, ZONES, ApplicationDefault())
+    return replace(warehouse, dataset=replace(warehouse.dataset, **how))
+
+
+def numbers_in(warehouse: BigQueryWarehouse) -> list[int]:
+    return [number for (number,) in rows_in(warehouse.read_months(CONTRACT, [JANUARY]), "trip_number")]
+
+
+def one_trip(number: int, folder: Path) -> ParquetFile:
+    return month_file(CONTRACT, JANUARY, [{"trip_number": number}], folder / f"{number}.parquet")
+
+
+# Tables.
+
+
+def test_a_table_is_partitioned_clustered_and_labelled(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+
+    table = server.table(url, TABLE)
+    assert table["timePartitioning"] == {"type": "MONTH", "field": "source_month"}
+    assert table["clustering"] == {"fields": ["pickup_location_id"]}
+    assert table["labels"] == {"dataset": "probe"}
+    kinds = {it["name"]: it["type"] for it in table["schema"]["fields"]}
+    assert kinds["source_month"] == "DATE"
+    assert kinds["pickup_datetime"] == "DATETIME"
+    assert (kinds["vendor_id"], kinds["fare_amount"], kinds["note"]) == ("INTEGER", "FLOAT", "STRING")
+
+
+def test_a_dataset_that_knows_no_places_is_not_clustered_and_has_no_view(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, tmp_path: Path
+) -> None:
+    contract = contract_of(dataset="nowhere")
+    warehouse.replace_month(contract, JANUARY, month_file(contract, JANUARY, [], tmp_path / "month"))
+    assert "clustering" not in server.table(url, contract.table)
+    assert [name for dataset, name in server.store.tables if url.endswith(dataset)] == [contract.table]
+
+
+def test_a_long_description_is_cut_where_bigquery_would_refuse_it(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, tmp_path: Path
+) -> None:
+    wordy = contract_of(description="word " * 500)
+    for _ in range(2):
+        warehouse.replace_month(wordy, JANUARY, month_file(wordy, JANUARY, [], tmp_path / "month"))
+    words = server.comments(url, TABLE)["note"]
+    assert len(words) == 1024
+    assert words.endswith("…")
+    assert not [path for method, path in server.requests if method == "PATCH"]  # there was nothing to mend
+
+
+def test_columns_and_labels_people_added_to_the_table_stay(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    client = warehouse.dataset.client
+    table = client.get_table(warehouse.dataset.table(TABLE))
+    table.schema = [*table.schema, SchemaField("remark", "STRING", description="Ours.")]
+    table.labels = {"dataset": "probe", "team": "analysts"}
+    client.update_table(table, ["schema", "labels"])
+
+    grown = contract_of({**COLUMNS, **PLACES, "cbd_congestion_fee": "float64"})
+    warehouse.replace_month(grown, JANUARY, month_file(grown, JANUARY, [{"cbd_congestion_fee": 0.75}], tmp_path / "g"))
+
+    assert server.table(url, TABLE)["labels"] == {"dataset": "probe", "team": "analysts"}
+    comments = server.comments(url, TABLE)
+    assert comments["remark"] == "Ours."
+    assert comments["cbd_congestion_fee"] == grown.column("cbd_congestion_fee").full_description
+    assert warehouse.read_months(grown, [JANUARY]).column("cbd_congestion_fee").to_pylist() == [0.75]
+
+
+def test_a_table_without_partitions_is_named_and_left_alone(warehouse: BigQueryWarehouse, january: ParquetFile) -> None:
+    fields = [SchemaField("source_month", "DATE"), SchemaField("trip_number", "INT64")]
+    warehouse.dataset.client.create_table(bigquery.Table(warehouse.dataset.table(TABLE), schema=fields))
+    with pytest.raises(WarehouseError, match=r"not partitioned by the month of source_month.*Fix: drop or rename"):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+
+
+def test_a_file_with_a_column_the_contract_does_not_know_is_refused(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, tmp_path: Path
+) -> None:
+    wider = contract_of({**COLUMNS, **PLACES, "surprise": "string"})
+    file = month_file(wider, JANUARY, [{"surprise": "!"}], tmp_path / "month")
+    with pytest.raises(WarehouseError, match=r"does not know: surprise; the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert not server.jobs("load")
+
+
+def test_the_view_names_zones_and_gains_what_the_table_gains(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    with pytest.raises(WarehouseError, match=r"has no table .*taxi_zones.*Fix: materialize"):
+        warehouse.read_reference(ZONES)
+    warehouse.replace_reference(ZONES, zones())
+    view = warehouse.dataset.sql(f"{TABLE}_with_zones")
+    client = warehouse.dataset.client
+    found = client.query_and_wait(f"SELECT trip_number, pickup_zone, dropoff_zone FROM {view} ORDER BY 1")
+    assert [row.values() for row in found] == [(number, "Newark Airport", None) for number in (1, 2, 3)]
+
+    grown = contract_of({**COLUMNS, **PLACES, "cbd_congestion_fee": "float64"})
+    warehouse.replace_month(
+        grown, FEBRUARY, month_file(grown, FEBRUARY, [{"cbd_congestion_fee": 0.75}], tmp_path / "g")
+    )
+    found = client.query_and_wait(f"SELECT cbd_congestion_fee FROM {view} ORDER BY 1 NULLS LAST")
+    assert [row.values() for row in found] == [(0.75,), (None,), (None,), (None,)]
+
+
+def test_a_reference_table_keeps_its_words_and_labels_when_it_is_replaced(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str
+) -> None:
+    for _ in range(2):
+        assert warehouse.replace_reference(ZONES, zones()) == ZONES.rows
+        assert server.comments(url, ZONES.table) == {"": ZONES.description} | {
+            column.name: column.full_description for column in ZONES.columns
+        }
+        assert server.table(url, ZONES.table)["labels"] == {"dataset": "taxi_zones"}
+    assert warehouse.read_reference(ZONES).equals(zones())
+
+
+# Jobs.
+
+
+def test_a_month_is_one_load_job_and_no_query(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    labelled = replace(warehouse, labels={"run": "2F9C:a run/of ours" + "x" * 80})
+
+    labelled.replace_month(CONTRACT, JANUARY, january)
+
+    (job,) = server.jobs("load")
+    load, labels = job["configuration"]["load"], job["configuration"]["labels"]
+    assert load["destinationTable"]["tableId"] == f"{TABLE}$202101"
+    assert load["writeDisposition"] == "WRITE_TRUNCATE"
+    assert job["jobReference"]["location"] == LOCATION
+    assert labels["dataset"] == "probe"
+    assert labels["month"] == "2021-01"
+    assert labels["run"] == ("2f9c_a_run_of_ours" + "x" * 80)[:63]
+    assert not server.jobs("query")
+    assert not [path for method, path in server.requests if method == "PATCH"]
+    assert sorted(it.name for it in january.path.parent.iterdir()) == ["january.parquet"]
+
+
+def test_a_large_file_is_sent_in_an_upload_that_can_be_resumed(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, tmp_path: Path
+) -> None:
+    contract = contract_of()
+    file = numbered_file(contract, JANUARY, 250_000, "large", tmp_path / "large")
+    assert file.bytes > 6 << 20
+
+    assert warehouse.replace_month(contract, JANUARY, file) == 250_000
+
+    assert [method for method, path in server.requests if path.startswith("/upload/sessions/")] == ["PUT"]
+    measured = warehouse.measure_month(contract, JANUARY)
+    assert list(measured.differences(measure_file(file, contract.stored_columns, tmp_path))) == []
+
+
+@pytest.mark.parametrize("in_bucket", [False, True])
+def test_a_lost_answer_does_not_load_twice(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path, in_bucket: bool
+) -> None:
+    with bucket_of(january, tmp_path) as (_, file):
+        server.lost = 1
+        assert warehouse.replace_month(CONTRACT, JANUARY, file if in_bucket else january) == 3
+    assert server.lost == 0
+    assert len(server.jobs("load")) == 1
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+
+def test_the_same_content_is_loaded_again_when_somebody_wants_it(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    for file in (january, one_trip(7, tmp_path), january):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert numbers_in(warehouse) == [1, 2, 3]
+    assert len(server.jobs("load")) == 3
+
+
+def test_a_load_whose_process_was_killed_never_ends_after_the_next_one(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.store.slow = 2.0
+    process = SPAWN.Process(target=replace_month, args=(url, CONTRACT, JANUARY, [one_trip(7, tmp_path).path], None))
+    process.start()
+    while len(server.jobs("load")) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+    server.store.slow = 0.0  # if it did not wait, this load would be done first
+    warehouse.replace_month(CONTRACT, JANUARY, one_trip(8, tmp_path))
+
+    assert [job["status"]["state"] for job in server.jobs("load")] == ["DONE"] * 3
+    assert numbers_in(warehouse) == [8]
+
+
+def test_loads_of_the_day_before_are_waited_for_too(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    ((_, job),) = server.store.jobs.items()
+    today = datetime.now(UTC).date()
+    job_id = job["id"].replace(f"{today:%Y%m%d}", f"{today - timedelta(days=1):%Y%m%d}")
+    reference = {**job["jobReference"], "jobId": job_id}
+    server.store.jobs = {job_id: {**job, "id": job_id, "jobReference": reference, "status": {"state": "RUNNING"}}}
+
+    with pytest.raises(WarehouseError, match=f"load job {job_id} had not ended"):
+        opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
+
+
+def test_a_number_that_a_job_of_another_account_has_is_passed_over(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    (job,) = server.jobs("load")
+    job["_of_another_account"] = True
+
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+
+    assert len(server.jobs("load")) == 2
+
+
+def test_a_job_that_fails_leaves_the_old_month_and_may_be_tried_again(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.store.failing = ["backendError"]
+    with pytest.raises(WarehouseError, match=r"load failed; the table is as it was.*backendError: .*bq show") as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, one_trip(7, tmp_path))
+    assert raised.value.may_pass_later
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+    warehouse.replace_month(CONTRACT, JANUARY, one_trip(7, tmp_path))
+    assert numbers_in(warehouse) == [7]
+
+
+def test_a_job_that_does_not_end_is_named(server: BigQueryServer, url: str, january: ParquetFile) -> None:
+    server.store.slow = 1.5
+    with pytest.raises(WarehouseError, match=r"load job taxi-.*-probe_trips-202101-.* had not ended") as raised:
+        opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
+    assert f"bq show -j {PROJECT}:{LOCATION}.taxi-" in str(raised.value)
+    assert raised.value.may_pass_later
+
+
+# The lake's bucket.
+
+
+@contextmanager
+def bucket_of(file: ParquetFile, folder: Path) -> Generator[tuple[GoogleStorage, ParquetFile], None, None]:
+    """A lake in a bucket that holds a month, and the month as the lake hands it out."""
+    with running_storage() as storage, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", storage.endpoint)
+        storage.create_bucket("lake")
+        lake = GCSLake("lake", "some/prefix", folder / "cache", ApplicationDefault())
+        lake.put(CONTRACT, JANUARY, file)
+        yield storage, lake.get(CONTRACT, JANUARY)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_month_in_a_bucket_is_loaded_from_there_and_nothing_is_left(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path, fails: bool
+) -> None:
+    server.store.failing = ["invalid"] if fails else []
+    with bucket_of(january, tmp_path) as (storage, file):
+        before = storage.names("lake")
+        if fails:
+            with pytest.raises(WarehouseError, match="the load failed"):
+                warehouse.replace_month(CONTRACT, JANUARY, file)
+        else:
+            assert warehouse.replace_month(CONTRACT, JANUARY, file) == 3
+        assert storage.names("lake") == before
+    (job,) = server.jobs("load")
+    (source,) = job["configuration"]["load"]["sourceUris"]
+    call = job["configuration"]["labels"]["taxi_call"]
+    assert source == f"gs://lake/some/prefix/.loading/{TABLE}/{call}.parquet"
+
+
+def test_what_killed_loads_left_in_the_bucket_goes_after_a_day(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
+) -> None:
+    names = {hours: f"some/prefix/.loading/{TABLE}/{hours}.parquet" for hours in (23, 25)}
+    with bucket_of(january, tmp_path) as (storage, file):
+        bucket = ApplicationDefault().storage().bucket("lake")
+        for hours, name in names.items():
+            bucket.blob(name).upload_from_string(b"rows")
+            made = datetime.now(UTC) - timedelta(hours=hours)
+            storage.storage.objects["lake"][name]["timeCreated"] = made.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+        left = storage.names("lake")
+    assert names[23] in left
+    assert names[25] not in left
+
+
+# Queries.
+
+
+def test_every_query_says_what_it_may_cost_and_which_months_it_reads(
+    server: BigQueryServer, url: str, warehouse: BigQueryWarehouse, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    warehouse.read_months(CONTRACT, [JANUARY, FEBRUARY])
+    warehouse.measure_month(CONTRACT, JANUARY)
+    other = opened(f"{url}?maximum_bytes_billed=20000000")
+    other.read_months(CONTRACT, [JANUARY])
+
+    queries = [job["configuration"]["query"] for job in server.jobs("query")]
+    assert [it["maximumBytesBilled"] for it in queries] == ["100000000000", "100000000000", "20000000"]
+    assert all(it["labels"]["dataset"] == "probe" for it in queries)
+    for query in queries:
+        (condition,) = sqlglot.parse_one(query["query"], dialect="bigquery").find_all(exp.Where)
+        assert condition.sql("bigquery") == "WHERE source_month IN UNNEST(@months)"
+        assert "SELECT *" not in query["query"]
+
+
+def test_no_query_is_paid_for_when_no_month_is_asked_for(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    nothing = warehouse.read_months(CONTRACT, [])
+    assert nothing.schema.names == [column.name for column in CONTRACT.table_columns]
+    assert not server.jobs("query")
+
+
+def test_a_query_that_would_cost_too_much_is_refused_and_says_what_to_raise(
+    url: str, warehouse: BigQueryWarehouse, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    thrifty = opened(f"{url}?maximum_bytes_billed=1000")
+    with pytest.raises(WarehouseError, match=r"more than the 1,000 bytes.*10485760 or higher.*maximum_bytes_billed"):
+        thrifty.read_months(CONTRACT, [JANUARY])
+
+
+def test_a_result_of_many_pages_arrives_whole(warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
+    contract = contract_of()
+    warehouse.replace_month(contract, JANUARY, numbered_file(contract, JANUARY, 45_000, "many", tmp_path / "many"))
+    table = warehouse.read_months(contract, [JANUARY])
+    assert rows_in(table, "trip_number") == sorted(((number,) for number in range(45_000)), key=repr)
+
+
+def test_sums_do_not_overflow(warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
+    rows = [{"trip_number": 2**63 - 1, "pickup_datetime": datetime(9999, 12, 31)}] * 3
+    file = month_file(CONTRACT, JANUARY, rows, tmp_path / "month")
+    warehouse.replace_month(CONTRACT, JANUARY, file)
+    measured = warehouse.measure_month(CONTRACT, JANUARY)
+    assert measured.columns["trip_number"] == (3, 3 * (2**63 - 1))
+    assert list(measured.differences(measure_file(file, CONTRACT.stored_columns, tmp_path))) == []
+
+
+# What can be wrong.
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("bigquery://", "project"),
+        ("bigquery://my-project", "dataset"),
+        ("bigquery://my-project/a/b", "dataset"),
+        ("bigquery://My_Project/taxi", "project"),
+        ("bigquery://user:s3cret@my-project/taxi", "project"),
+        ("bigquery://my-project/taxi`; DROP", "dataset"),
+        ("bigquery://my-project/taxi?region=EU", "nobody knows its option region"),
+        ("bigquery://my-project/taxi?location=", "its location makes no sense"),
+        ("bigquery://my-project/taxi?maximum_bytes_billed=1e9", "its maximum_bytes_billed makes no sense"),
+        ("bigquery://my-project/taxi?maximum_bytes_billed=0", "its maximum_bytes_billed makes no sense"),
+        ("bigquery://my-project/taxi#there", "it has a #"),
+    ],
+)
+def test_a_url_that_names_no_dataset_says_what_is_accepted(url: str, cause: str) -> None:
+    with pytest.raises(WarehouseError, match="TAXI_WAREHOUSE_URL does not name") as raised:
+        BigQueryWarehouse.of_url(url, None, ApplicationDefault())
+    assert cause in str(raised.value)
+    assert "bigquery://project/dataset" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_url_may_say_where_the_dataset_is(server: BigQueryServer, url: str, january: ParquetFile) -> None:
+    opened(f"{url}?location={LOCATION}").replace_month(CONTRACT, JANUARY, january)
+    assert f"/bigquery/v2/projects/{PROJECT}/datasets/{url.rpartition('/')[2]}" not in dict(server.requests).values()
+    with pytest.raises(WarehouseError, match="not found in location US"):
+        opened(f"{url}?location=US").read_months(CONTRACT, [JANUARY])
+
+
+@pytest.mark.parametrize("options", ["", f"?location={LOCATION}"])
+def test_a_missing_dataset_says_how_to_make_it(server: BigQueryServer, january: ParquetFile, options: str) -> None:
+    warehouse = opened(f"bigquery://{PROJECT}/nowhere{options}")
+    command = rf"Dataset {PROJECT}:nowhere.*bq mk --dataset {PROJECT}:nowhere, or correct TAXI_WAREHOUSE_URL"
+    with pytest.raises(WarehouseError, match=command):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    with pytest.raises(WarehouseError, match=command):
+        warehouse.read_months(CONTRACT, [JANUARY])
+
+
+def test_an_account_that_may_do_nothing_is_told_its_roles(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    server.forbidden = True
+    with pytest.raises(WarehouseError, match=r"Access Denied.*BigQuery Data Editor.*BigQuery Job User"):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+
+
+def test_a_key_that_google_does_not_know_is_refused_at_once(
+    warehouse: BigQueryWarehouse,
+    server: BigQueryServer,
+    january: ParquetFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = write_key(tmp_path / "key.json", server.host, KEY)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    assert_credentials_are_wrong(warehouse, january, "Google refused the credentials.*Invalid JWT Signature", key)
+
+
+def test_a_key_that_is_torn_is_refused_at_once_and_not_shown(
+    warehouse: BigQueryWarehouse,
+    server: BigQueryServer,
+    january: ParquetFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = write_key(tmp_path / "key.json", server.host, KEY)
+    account = json.loads(key.read_text())
+    key.write_text(json.dumps({**account, "private_key": account["private_key"][:600]}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    assert_credentials_are_wrong(warehouse, january, "no usable Google credentials", key)
+
+
+def test_no_credentials_at_all_is_one_message_at_once(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    assert_credentials_are_wrong(warehouse, january, "no usable Google credentials.*GOOGLE_APPLICATION_CREDENTIALS")
+
+
+def assert_credentials_are_wrong(
+    warehouse: BigQueryWarehouse, file: ParquetFile, message: str, key: Path | None = None
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(WarehouseError, match=message) as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert time.monotonic() - started < 5
+    assert not raised.value.may_pass_later
+    if key is not None:
+        secret = json.loads(key.read_text())["private_key"].splitlines()[3]
+        assert secret not in "".join(traceback.format_exception(raised.value))
+
+
+def test_what_google_cannot_answer_for_a_moment_is_asked_again(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    server.unavailable = 2
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+    assert server.unavailable == 0
+
+
+def test_what_google_cannot_answer_for_long_is_given_up(server: BigQueryServer, url: str, january: ParquetFile) -> None:
+    server.unavailable = 1_000
+    started = time.monotonic()
+    with pytest.raises(WarehouseError, match="Retrying may solve the problem") as raised:
+        opened(url, persistence=0.5).replace_month(CONTRACT, JANUARY, january)
+    assert time.monotonic() - started < 4
+    assert raised.value.may_pass_later
+    assert not server.jobs("load")
+
+
+def zones() -> pa.Table:
+    """The lookup that is shipped with the sample source."""
+    with resources.as_file(resources.files("taxi_platform.core.source") / ZONES.file) as path:
+        return read_reference_file(ZONES, raw_file(path))
