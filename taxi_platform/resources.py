@@ -81,9 +81,9 @@ class WarehouseResource(dg.ConfigurableResource):
     url: str
     gcp_credentials: str = ""
 
-    def open(self, catalog: Catalog) -> Warehouse:
-        """The warehouse."""
-        return open_warehouse(self.url.strip(), catalog.zones, DagsterGcp(self.gcp_credentials.strip()))
+    def open(self, catalog: Catalog, run: str = "") -> Warehouse:
+        """The warehouse, as used by a run."""
+        return open_warehouse(self.url.strip(), catalog.zones, DagsterGcp(self.gcp_credentials.strip()), run)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManage
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(init.resources.warehouse.open(catalog), catalog, spill_to)
+        return WarehouseIOManager(init.resources.warehouse.open(catalog, init.run.run_id if init.run else ""), catalog, spill_to)
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:
-        return ReferenceIOManager(init.resources.warehouse.open(catalog), catalog, spill_to)
+        return ReferenceIOManager(init.resources.warehouse.open(catalog, init.run.run_id if init.run else ""), catalog, spill_to)
 
     return {
         "raw_io_manager": RawIOManager(data_dir / "raw", catalog),

@@ -45,6 +45,8 @@ class Platform:
     source: str = "sample"
     sample_rows: int = 2_000
     catalog: Catalog = field(default_factory=load_catalog)
+    lake_url: str = ""
+    warehouse_url: str = ""
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -53,7 +55,13 @@ class Platform:
 
     @cached_property
     def defs(self) -> dg.Definitions:
-        settings = Settings(data_dir=self.data_dir, source=self.source, sample_rows=self.sample_rows)
+        settings = Settings(
+            data_dir=self.data_dir,
+            source=self.source,
+            sample_rows=self.sample_rows,
+            lake_url=self.lake_url,
+            warehouse_url=self.warehouse_url,
+        )
         return build_definitions(settings, self.catalog)
 
     def run(

@@ -53,13 +53,16 @@ class Warehouse(Protocol):
         ...
 
 
-def open_warehouse(url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None) -> Warehouse:
+def open_warehouse(
+    url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None, run: str = ""
+) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
 
     Args:
         url: What the setting says.
         zones: The zone lookup's contract, for the views that join it to each table of trips; without it there are none.
         google: Makes Google's clients; with the credentials their libraries find by default.
+        run: What runs this, for warehouses that label their work.
 
     Raises:
         WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
@@ -77,7 +80,7 @@ def open_warehouse(url: str, zones: ReferenceContract | None = None, google: Goo
         case "bigquery":
             from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
 
-            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault())
+            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault(), {"run": run} if run else {})
         case _:
             raise WarehouseError(
                 "no warehouse of this kind is built in",

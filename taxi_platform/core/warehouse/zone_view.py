@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from taxi_platform.core.catalog.model import ReferenceContract, TripContract
 
 
@@ -16,7 +18,15 @@ def zone_columns(contract: TripContract, zones: ReferenceContract) -> list[str]:
     return [f"{end}_{name}" for end in contract.zone_columns for name in named]
 
 
-def zone_view(contract: TripContract, zones: ReferenceContract, trips: str, lookup: str) -> str:
+def zone_view(
+    contract: TripContract,
+    zones: ReferenceContract,
+    trips: str,
+    lookup: str,
+    *,
+    columns: Iterable[str] = ("*",),
+    quote: Callable[[str], str] = str,
+) -> str:
     """The view's query: every trip once, whether its zones are known or not.
 
     Args:
@@ -24,10 +34,16 @@ def zone_view(contract: TripContract, zones: ReferenceContract, trips: str, look
         zones: The zone lookup's contract; its first column is its key.
         trips: The table of trips, as the warehouse's SQL takes it.
         lookup: The zone lookup's table, as the warehouse's SQL takes it.
+        columns: The columns of the table of trips, likewise; all of them by default.
+        quote: How the warehouse's SQL takes a name.
     """
     key, *named = (column.name for column in zones.columns)
-    columns = ", ".join(f"{end}.{name} AS {end}_{name}" for end in contract.zone_columns for name in named)
-    joins = " ".join(
-        f"LEFT JOIN {lookup} AS {end} ON {end}.{key} = trips.{column}" for end, column in contract.zone_columns.items()
-    )
-    return f"SELECT trips.*, {columns} FROM {trips} AS trips {joins}"
+    ends = {end: quote(end) for end in contract.zone_columns}
+    selected = [f"trips.{it}" for it in columns] + [
+        f"{alias}.{quote(name)} AS {quote(f'{end}_{name}')}" for end, alias in ends.items() for name in named
+    ]
+    joins = [
+        f"LEFT JOIN {lookup} AS {alias} ON {alias}.{quote(key)} = trips.{quote(contract.zone_columns[end])}"
+        for end, alias in ends.items()
+    ]
+    return f"SELECT {', '.join(selected)} FROM {trips} AS trips {' '.join(joins)}"

@@ -320,6 +320,34 @@ def test_a_month_measures_the_same_in_the_store_as_in_its_file(warehouse: Wareho
     assert list(in_store.differences(in_file)) == []
 
 
+def test_one_value_that_differs_shows_in_the_measures(warehouse: Warehouse, tmp_path: Path) -> None:
+    row = {
+        "pickup_datetime": datetime(2021, 1, 10),
+        "vendor_id": 1,
+        "trip_number": 2**60,
+        "fare_amount": 1.0,
+        "note": "x",
+        "licensed_on": date(2020, 1, 1),
+    }
+    other = {
+        "pickup_datetime": datetime(2021, 1, 10, microsecond=1),
+        "vendor_id": 2,
+        "trip_number": 2**60 + 1,
+        "fare_amount": 1.0001,
+        "note": "xy",
+        "licensed_on": date(2020, 1, 2),
+    }
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [row], tmp_path / "stored"))
+    in_store = warehouse.measure_month(CONTRACT, JANUARY)
+
+    for changed in other:
+        for value in (other[changed], None):
+            file = month_file(CONTRACT, JANUARY, [row | {changed: value}], tmp_path / "changed")
+            differences = list(in_store.differences(measure_file(file, CONTRACT.stored_columns, tmp_path)))
+            assert differences
+            assert all(it.startswith(f"{changed}: ") for it in differences)
+
+
 def test_a_reference_table_is_replaced_as_a_whole(warehouse: Warehouse) -> None:
     zones = load_catalog().zones
 

@@ -61,13 +61,15 @@ class BigQueryWarehouse:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of_url(cls, url: str, zones: ReferenceContract | None, google: GoogleClients) -> Self:
+    def of_url(
+        cls, url: str, zones: ReferenceContract | None, google: GoogleClients, labels: Mapping[str, str] | None = None
+    ) -> Self:
         """The warehouse of `bigquery://project/dataset[?location=EU&maximum_bytes_billed=100000000000]`.
 
         Raises:
             WarehouseError: The URL is not written as it should be, or has an option nobody knows.
         """
-        return cls(Dataset.of_url(url, google), zones)
+        return cls(Dataset.of_url(url, google), zones, labels or {})
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""

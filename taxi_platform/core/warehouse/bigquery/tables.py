@@ -22,6 +22,7 @@ from taxi_platform.core.catalog.model import (
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
+from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
 #: Times are DATETIME, not TIMESTAMP: New York's wall clock without a zone, as TLC publishes it.
 TYPES = {
@@ -86,20 +87,11 @@ def prepare(dataset: Dataset, contract: TableContract) -> bigquery.Table:
 
 def prepare_view(dataset: Dataset, contract: TripContract, trips: bigquery.Table, zones: ReferenceContract) -> None:
     """Make the view that names the zones a trip began and ended in; the lookup may come later."""
-    key, *named = (column.name for column in zones.columns)
     # Named one by one: the schema that BigQuery shows of a view is the one of the day its SQL was set.
-    columns = [f"trips.{identifier(field.name)}" for field in trips.schema] + [
-        f"{identifier(end)}.{identifier(name)} AS {identifier(f'{end}_{name}')}"
-        for end in contract.zone_columns
-        for name in named
-    ]
-    joins = [
-        f"LEFT JOIN {dataset.sql(zones.table)} AS {identifier(end)} "
-        f"ON {identifier(end)}.{identifier(key)} = trips.{identifier(column)}"
-        for end, column in contract.zone_columns.items()
-    ]
-    query = f"SELECT {', '.join(columns)} FROM {dataset.sql(contract.table)} AS trips {' '.join(joins)}"
-    _prepare_view(dataset, f"{contract.table}_with_zones", query)
+    columns = [identifier(field.name) for field in trips.schema]
+    tables = dataset.sql(contract.table), dataset.sql(zones.table)
+    query = zone_view(contract, zones, *tables, columns=columns, quote=identifier)
+    _prepare_view(dataset, view_name(contract), query)
 
 
 @_looking_again

@@ -289,7 +289,8 @@ def _unfit(session: Session, contract: TableContract, what: str) -> WarehouseErr
     return WarehouseError(
         what,
         where=f"{SCHEMA}.{contract.table} in {session.where}",
-        fix=f"DROP TABLE {SCHEMA}.{contract.table} CASCADE, or rename it, then load its months again",
+        fix=f"DROP TABLE {SCHEMA}.{contract.table} CASCADE (to keep it: ALTER SCHEMA {SCHEMA} RENAME TO …), "
+        "then load its months again",
     )
 
 

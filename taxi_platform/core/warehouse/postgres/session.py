@@ -63,6 +63,7 @@ _FIXES: dict[type[psycopg.Error], str] = {
     "again",
     errors.DependentObjectsStillExist: "drop what depends on it, or let it depend on the whole table and not on a "
     "month's partition, then run the month again",
+    errors.DuplicateTable: "drop what has the name, or give it another one, then run the month again",
     errors.CharacterNotInRepertoire: "PostgreSQL keeps no NUL character in a text: reject such rows by a rule of the "
     "contract with the condition contains(column, chr(0)), and clean the month again",
 }

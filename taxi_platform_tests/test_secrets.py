@@ -1,0 +1,129 @@
+"""No secret is in any log, event, metadata, error or file, whether things go well or not."""
+
+import json
+import logging
+import traceback
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import quote
+
+import dagster as dg
+import pytest
+
+from taxi_platform.definitions import build_definitions
+from taxi_platform.settings import Settings
+from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
+from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
+from taxi_platform_tests.postgres_server import PASSWORD, PostgresServer
+
+MONTH = "2020-11"
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch) -> Generator[GoogleStorage, None, None]:
+    with running_storage() as google:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", google.endpoint)
+        google.create_bucket("taxi-lake")
+        yield google
+
+
+def everything_said(
+    environment: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> tuple[bool, str]:
+    """Run a month and the zones on an instance on disk; gives whether it went well, and every byte that was left."""
+    given = {"TAXI_DATA_DIR": str(folder / "data"), "TAXI_SOURCE": "sample", "TAXI_SAMPLE_ROWS": "500"} | environment
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    home = folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "python_logs: {managed_python_loggers: [root, taxi_platform, google, urllib3], python_log_level: DEBUG}\n"
+    )
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    said: list[str] = []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        defs = build_definitions(Settings.from_env())
+        well = True
+        for job, month in (("green_trips_job", MONTH), ("taxi_zones_job", None)):
+            result = defs.resolve_job_def(job).execute_in_process(
+                instance=instance, partition_key=month, raise_on_error=False
+            )
+            well = well and result.success
+            said.append(json.dumps([str(entry) for entry in instance.all_logs(result.run_id)]))
+    said.extend(capfd.readouterr())
+    said.extend(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
+    return well, "\n".join(said)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_password_of_postgres_is_said_nowhere(
+    postgres: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    fails: bool,
+) -> None:
+    database = postgres.new_database().rsplit("/", 1)[1]
+    password = "planted/wr@ng%hunter2" if fails else PASSWORD
+    environment = {"TAXI_WAREHOUSE_URL": postgres.url(database, password=password)}
+
+    well, said = everything_said(environment, tmp_path, monkeypatch, capfd)
+
+    assert well is not fails
+    assert not fails or "password authentication failed" in said
+    assert password not in said
+    assert quote(password, safe="") not in said
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("form", ["file", "JSON", "base64"])
+def test_the_key_of_google_is_said_nowhere(
+    storage: GoogleStorage,
+    bigquery: BigQueryServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    form: str,
+    fails: bool,
+) -> None:
+    key_file = Path(bigquery.environment["GOOGLE_APPLICATION_CREDENTIALS"])
+    key = json.loads(key_file.read_text())
+    if fails:
+        key["token_uri"] = f"{bigquery.host}/nowhere"
+    environment = {"TAXI_LAKE_URL": "gs://taxi-lake", "TAXI_WAREHOUSE_URL": bigquery.url()}
+    (apart := tmp_path.parent / f"{tmp_path.name}-key").mkdir()
+    if form == "file":
+        (apart / "key.json").write_text(json.dumps(key))
+        environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(apart / "key.json")
+    else:
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+        text = json.dumps(key)
+        environment["TAXI_GCP_CREDENTIALS"] = text if form == "JSON" else _base64(text)
+
+    well, said = everything_said(environment, tmp_path, monkeypatch, capfd)
+
+    assert well is not fails
+    lines = [line for line in key["private_key"].splitlines() if "PRIVATE KEY" not in line]
+    assert len(lines) > 10
+    assert not [line for line in lines if line in said]
+    assert _base64(json.dumps(key))[:100] not in said
+
+
+def test_a_wrong_password_is_in_no_part_of_an_errors_traceback(postgres: PostgresServer) -> None:
+    from taxi_platform.core.catalog import load_catalog
+    from taxi_platform.core.errors import WarehouseError
+    from taxi_platform.core.month import Month
+    from taxi_platform.core.warehouse import open_warehouse
+
+    warehouse = open_warehouse(postgres.url("postgres", password="planted-hunter2"))
+    with pytest.raises(WarehouseError, match="password authentication failed") as raised:
+        warehouse.read_months(load_catalog().trips["green"], [Month.parse(MONTH)])
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+    assert "hunter2" not in repr(warehouse)
+
+
+def _base64(text: str) -> str:
+    from base64 import b64encode
+
+    return b64encode(text.encode()).decode()
