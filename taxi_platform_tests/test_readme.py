@@ -1,7 +1,8 @@
 """Every command of the README is run, in order, as a reader would: in bash, from the project's folder.
 
-Two things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
-this machine that serves generated months, because tests have no network. `make dev` is started in the background, as
+Three things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
+this machine that serves generated months, because tests have no network. A PostgreSQL and what stands in for Google's
+services take the places of the reader's own. `make dev` is started in the background, as
 a reader would leave it running in another terminal, and ended with the test.
 """
 
@@ -23,18 +24,32 @@ from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
+from taxi_platform_tests.core.lake.gcs_server import running_storage
+from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
+from taxi_platform_tests.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+def test_every_command_of_the_readme_does_what_it_says(
+    tmp_path: Path, postgres: PostgresServer, bigquery: BigQueryServer
+) -> None:
     with ExitStack() as stack:
+        google = stack.enter_context(running_storage())
+        google.create_bucket("my-bucket")
+        ours = {
+            "postgresql://taxi:secret@localhost:5432/taxi": postgres.new_database(),
+            "bigquery://my-project/taxi": bigquery.url(),
+        }
         web = stack.enter_context(_served(_months(tmp_path / "web", ["2020-10", "2020-11", "2020-12"])))
         environ = _environ(tmp_path / "data", dev_port := _free_port())
+        environ |= {"STORAGE_EMULATOR_HOST": google.endpoint, "PATH": f"{postgres.binaries}:{environ['PATH']}"}
         for block in BLOCKS:
             script = re.sub(r"(SOURCE=)web\b", rf"\g<1>{web}", block)
+            for told, real in ours.items():
+                script = script.replace(told, real)
             if script.strip() == "make dev":
                 stack.enter_context(_running("make dev", environ, dev_port))
             elif script.strip() != "make check":  # .ci/run runs it; it would lint half-written files beside this test
