@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.io_managers.files import ParquetIOManager, RawIOManager
 from taxi_platform.io_managers.lake import LakeIOManager
 from taxi_platform.io_managers.warehouse import ReferenceIOManager, WarehouseIOManager
@@ -14,17 +15,20 @@ def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManage
     """The IO managers by the keys that assets name them by."""
     spill_to = data_dir / ".spill"
 
+    def warehouse_of(init: dg.InitResourceContext) -> Warehouse:
+        return init.resources.warehouse.open(catalog, init.run.run_id if init.run else "")
+
     @dg.io_manager(required_resource_keys={"lake"})
     def lake_io_manager(init: dg.InitResourceContext) -> LakeIOManager:
         return LakeIOManager(init.resources.lake.open(), catalog, spill_to)
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(init.resources.warehouse.open(catalog, init.run.run_id if init.run else ""), catalog, spill_to)
+        return WarehouseIOManager(warehouse_of(init), catalog, spill_to)
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:
-        return ReferenceIOManager(init.resources.warehouse.open(catalog, init.run.run_id if init.run else ""), catalog, spill_to)
+        return ReferenceIOManager(warehouse_of(init), catalog, spill_to)
 
     return {
         "raw_io_manager": RawIOManager(data_dir / "raw", catalog),

@@ -182,11 +182,10 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
         name: What the partition is to be called.
         month: The month.
     """
-    column = sql.Identifier(SOURCE_MONTH)
     connection.execute(sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(table.name))
     # Another load may have given the table a column since.
     now = stored(connection, table.relation) or table
-    for gained in now.columns.keys() - table.columns.keys():
+    for gained in [column for column in now.columns if column not in table.columns]:
         connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(stage, now.defined(gained)))
     for (old,) in connection.execute(
         """
@@ -204,7 +203,7 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
     )
     connection.execute(
         sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}, ALTER {} DROP DEFAULT").format(
-            stage, sql.Identifier(_CONSTRAINT), column
+            stage, sql.Identifier(_CONSTRAINT), sql.Identifier(SOURCE_MONTH)
         )
     )
     connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(stage, sql.Identifier(name)))

@@ -122,7 +122,7 @@ class Session:
                 return work(connection)
             except psycopg.Error as error:
                 if connection.broken:
-                    raise self._lost(what, error) from error
+                    raise self._lost(what, f"the connection was lost: {_one_line(error)}") from error
                 raise
 
     def read(self, what: str, query: str, schema: pa.Schema) -> pa.Table:
@@ -189,7 +189,7 @@ class Session:
             told = _one_line(error)
             # Whatever a server says that was there a moment ago: it is about to come back, or not.
             if self._reached or any(words in told for words in _BUSY):
-                raise self._lost("the server takes no connections", error) from error
+                raise self._lost("the server takes no connections", told) from error
             raise WarehouseError(
                 "the database cannot be reached",
                 where=self.where,
@@ -204,13 +204,9 @@ class Session:
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         return connection
 
-    def _lost(self, what: str, error: psycopg.Error) -> _LostError:
-        return _LostError(
-            what,
-            where=self.where,
-            cause=f"the connection was lost: {_one_line(error)}",
-            fix="see whether the server is up, then run the month again",
-        )
+    def _lost(self, what: str, cause: str) -> _LostError:
+        fix = "see whether the server is up, then run the month again"
+        return _LostError(what, where=self.where, cause=cause, fix=fix)
 
     @contextmanager
     def _explained(self, what: str) -> Generator[None, None, None]:
