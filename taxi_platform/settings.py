@@ -113,13 +113,15 @@ def _lake_url(name: str, value: str) -> str:
 
 
 def _warehouse_url(name: str, value: str) -> str:
-    parts = urlsplit(value)
+    # Not taken apart further: a password may hold what Python's own parser stumbles over, and would say aloud.
+    kind, _, rest = value.partition("://")
+    location, _, path = rest.partition("?")[0].partition("/")
     well_formed = {
-        "duckdb": not parts.netloc and len(parts.path) > 1,
-        "postgresql": bool(parts.netloc or parts.query),
-        "bigquery": bool(parts.netloc and parts.path.strip("/")),
+        "duckdb": not location and bool(path),
+        "postgresql": bool(rest.strip("/")),
+        "bigquery": bool(location and path.strip("/")),
     }
-    if well_formed.get(parts.scheme):
+    if well_formed.get(kind):
         return value
     raise _malformed(name, value, "duckdb:///path, postgresql://…, or bigquery://project/dataset")
 

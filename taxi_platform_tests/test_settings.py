@@ -71,6 +71,8 @@ def test_lake_and_warehouse_follow_the_data_folder() -> None:
         ("TAXI_WAREHOUSE_URL", "duckdb:///w.duckdb", "warehouse_url", "duckdb:///w.duckdb"),
         ("TAXI_WAREHOUSE_URL", "duckdb:////srv/w.duckdb", "warehouse_url", "duckdb:////srv/w.duckdb"),
         ("TAXI_WAREHOUSE_URL", "postgresql://u:p@h:5432/db", "warehouse_url", "postgresql://u:p@h:5432/db"),
+        ("TAXI_WAREHOUSE_URL", "postgresql://u:p[1@h/db", "warehouse_url", "postgresql://u:p[1@h/db"),
+        ("TAXI_WAREHOUSE_URL", "postgresql:///db?host=/run", "warehouse_url", "postgresql:///db?host=/run"),
         ("TAXI_WAREHOUSE_URL", "bigquery://project/dataset", "warehouse_url", "bigquery://project/dataset"),
         ("TAXI_ALERT_URLS", "slack://a/b  mailto://c", "alert_urls", ("slack://a/b", "mailto://c")),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -67,7 +66,7 @@ def open_warehouse(
     Raises:
         WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
     """
-    match urlsplit(url).scheme:
+    match url.partition("://")[0]:
         case "duckdb":
             from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 

@@ -3,20 +3,21 @@
 import time
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.reference import read_reference_file
-from taxi_platform.core.warehouse import open_warehouse
-from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform_tests.core.cleaning.months import raw_file
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file
 from taxi_platform_tests.core.warehouse.processes import SPAWN, replace_month
+from taxi_platform_tests.postgres_server import PostgresServer
 
 ZONES = load_catalog().zones
 COLUMNS = {
@@ -27,20 +28,25 @@ COLUMNS = {
 }
 CONTRACT = contract_of(COLUMNS)
 VIEW = "taxi.probe_trips_with_zones"
+ZONE_RELATIONS = "SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%zones'"
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A warehouse that holds nothing yet."""
+    if request.param == "duckdb":
+        return f"duckdb:///{tmp_path / 'warehouse.duckdb'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "warehouse.duckdb"
+def warehouse(url: str) -> Warehouse:
+    return open_warehouse(url, ZONES)
 
 
 @pytest.fixture
-def warehouse(path: Path) -> DuckDBWarehouse:
-    return DuckDBWarehouse(path, ZONES)
-
-
-@pytest.fixture
-def trips(warehouse: DuckDBWarehouse, tmp_path: Path) -> list[dict[str, Any]]:
+def trips(warehouse: Warehouse, tmp_path: Path) -> list[dict[str, Any]]:
     """A month with every kind of location there is, loaded."""
     ends = [(1, 265), (264, 1), (265, 264), (None, 1), (1, None), (None, None), (0, 266), (1, 1)]
     rows = [
@@ -57,13 +63,17 @@ def zones() -> pa.Table:
         return read_reference_file(ZONES, raw_file(path))
 
 
-def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(path), read_only=True) as con:
-        return con.execute(statement).fetchall()
+def query(url: str, statement: LiteralString, *, read_only: bool = True) -> list[tuple[Any, ...]]:
+    if url.startswith("duckdb"):
+        with duckdb.connect(url.removeprefix("duckdb:///"), read_only=read_only) as con:
+            return con.execute(statement).fetchall()
+    with psycopg.connect(url) as con:
+        cursor = con.execute(statement)
+        return cursor.fetchall() if cursor.description else []
 
 
 def test_names_are_joined_to_both_ends_and_a_trip_without_a_known_zone_stays(
-    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
+    warehouse: Warehouse, url: str, trips: list[dict[str, Any]]
 ) -> None:
     warehouse.replace_reference(ZONES, zones())
     names: dict[int | None, tuple[str | None, str | None, str | None]] = {
@@ -73,7 +83,7 @@ def test_names_are_joined_to_both_ends_and_a_trip_without_a_known_zone_stays(
     }
     nothing = (None, None, None)
     found = query(
-        path,
+        url,
         f"""
         SELECT trip_number, pickup_borough, pickup_zone, pickup_service_zone,
                dropoff_borough, dropoff_zone, dropoff_service_zone
@@ -90,26 +100,31 @@ def test_names_are_joined_to_both_ends_and_a_trip_without_a_known_zone_stays(
     ]
 
 
-def test_the_view_is_there_before_the_zones_are(
-    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
-) -> None:
+def test_the_view_is_there_before_the_zones_are(warehouse: Warehouse, url: str, trips: list[dict[str, Any]]) -> None:
     count = f"SELECT count(*), count(pickup_zone) FROM {VIEW}"
-    assert query(path, count) == [(len(trips), 0)]
+    assert query(url, count) == [(len(trips), 0)]
     warehouse.replace_reference(ZONES, zones())
-    assert query(path, count) == [(len(trips), 5)]
+    assert query(url, count) == [(len(trips), 5)]
 
 
 @pytest.mark.usefixtures("trips")
-def test_zones_that_were_not_loaded_yet_are_missing_and_not_none(warehouse: DuckDBWarehouse) -> None:
+def test_zones_that_were_not_loaded_yet_are_missing_and_not_none(warehouse: Warehouse) -> None:
     # The view needs the table of zones, which is made empty with the first month.
     with pytest.raises(WarehouseError, match=r"taxi\.taxi_zones.*Fix: materialize"):
         warehouse.read_reference(ZONES)
 
 
 def test_the_view_has_the_columns_of_the_table_first(
-    warehouse: DuckDBWarehouse, path: Path, trips: list[dict[str, Any]]
+    warehouse: Warehouse, url: str, trips: list[dict[str, Any]]
 ) -> None:
-    names = [name for name, *_ in query(path, f"DESCRIBE {VIEW}")]
+    names = [
+        name
+        for (name,) in query(
+            url,
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_name = 'probe_trips_with_zones' ORDER BY ordinal_position",
+        )
+    ]
     table = [column.name for column in CONTRACT.table_columns]
     assert names[: len(table)] == table
     assert names[len(table) :] == [
@@ -120,50 +135,50 @@ def test_the_view_has_the_columns_of_the_table_first(
 
 
 def test_the_view_has_a_column_the_contract_gains(
-    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path, trips: list[dict[str, Any]]
+    warehouse: Warehouse, url: str, tmp_path: Path, trips: list[dict[str, Any]]
 ) -> None:
     warehouse.replace_reference(ZONES, zones())
     grown = contract_of({**COLUMNS, "cbd_congestion_fee": "float64"})
     rows = [{"trip_number": 100, "pickup_location_id": 1, "cbd_congestion_fee": 0.75}]
     warehouse.replace_month(grown, FEBRUARY, month_file(grown, FEBRUARY, rows, tmp_path / "grown"))
 
-    found = query(path, f"SELECT cbd_congestion_fee, pickup_zone FROM {VIEW} WHERE trip_number IN (0, 100) ORDER BY 1")
+    found = query(url, f"SELECT cbd_congestion_fee, pickup_zone FROM {VIEW} WHERE trip_number IN (0, 100) ORDER BY 1")
 
     assert found == [(0.75, "Newark Airport"), (None, "Newark Airport")]
-    assert query(path, f"SELECT count(*) FROM {VIEW}") == [(len(trips) + 1,)]
+    assert query(url, f"SELECT count(*) FROM {VIEW}") == [(len(trips) + 1,)]
 
 
 def test_a_dataset_that_only_knows_where_trips_began_has_a_view_of_that(
-    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path
+    warehouse: Warehouse, url: str, tmp_path: Path
 ) -> None:
     contract = contract_of({"trip_number": "int64", "pickup_location_id": "int32"}, dataset="half")
     rows = [{"trip_number": 1, "pickup_location_id": 265}]
     warehouse.replace_reference(ZONES, zones())
     warehouse.replace_month(contract, JANUARY, month_file(contract, JANUARY, rows, tmp_path / "month"))
-    assert query(path, "SELECT pickup_zone FROM taxi.half_trips_with_zones") == [("Outside of NYC",)]
+    assert query(url, "SELECT pickup_zone FROM taxi.half_trips_with_zones") == [("Outside of NYC",)]
 
 
-def test_a_dataset_without_places_has_no_view(warehouse: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+def test_a_dataset_without_places_has_no_view(warehouse: Warehouse, url: str, tmp_path: Path) -> None:
     contract = contract_of({"trip_number": "int64"}, dataset="nowhere")
     warehouse.replace_month(contract, JANUARY, month_file(contract, JANUARY, [{"trip_number": 1}], tmp_path / "month"))
-    assert query(path, "SELECT table_name FROM information_schema.tables") == [("nowhere_trips",)]
+    assert query(url, ZONE_RELATIONS) == []
 
 
-def test_the_view_can_be_read_while_other_months_are_loaded(
-    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path
-) -> None:
+def test_the_view_can_be_read_while_other_months_are_loaded(warehouse: Warehouse, url: str, tmp_path: Path) -> None:
     warehouse.replace_reference(ZONES, zones())
     trip = {"trip_number": 1, "pickup_location_id": 265}
     january = month_file(CONTRACT, JANUARY, [trip] * 10, tmp_path / "january")
     warehouse.replace_month(CONTRACT, JANUARY, january)
     february = [month_file(CONTRACT, FEBRUARY, [trip] * rows, tmp_path / str(rows)).path for rows in (20, 30)]
 
-    writer = SPAWN.Process(target=replace_month, args=(f"duckdb:///{path}", CONTRACT, FEBRUARY, february * 3, None))
+    writer = SPAWN.Process(target=replace_month, args=(url, CONTRACT, FEBRUARY, february * 3, None))
     writer.start()
     seen: set[tuple[int, int]] = set()
     while writer.is_alive():
         try:
-            seen.update(query(path, f"SELECT count(*), count(*) FILTER (pickup_zone = 'Outside of NYC') FROM {VIEW}"))
+            seen.update(
+                query(url, f"SELECT count(*), count(*) FILTER (WHERE pickup_zone = 'Outside of NYC') FROM {VIEW}")
+            )
         except duckdb.IOException as error:  # DuckDB lets one process at a time into a file
             assert "Could not set lock on file" in str(error)
         time.sleep(0.05)
@@ -171,39 +186,55 @@ def test_the_view_can_be_read_while_other_months_are_loaded(
     assert writer.exitcode == 0
     assert seen
     assert seen <= {(10, 10), (30, 30), (40, 40)}
-    assert query(path, f"SELECT count(*) FROM {VIEW}") == [(40,)]
+    assert query(url, f"SELECT count(*) FROM {VIEW}") == [(40,)]
 
 
 def test_a_warehouse_that_was_filled_before_there_were_views_gets_them_with_the_next_month(
-    path: Path, tmp_path: Path
+    url: str, tmp_path: Path
 ) -> None:
     file = month_file(CONTRACT, JANUARY, [{"trip_number": 1, "pickup_location_id": 1}], tmp_path / "month")
-    open_warehouse(f"duckdb:///{path}").replace_month(CONTRACT, JANUARY, file)
-    assert query(path, "SELECT table_name FROM information_schema.tables") == [("probe_trips",)]
+    open_warehouse(url).replace_month(CONTRACT, JANUARY, file)
+    assert query(url, ZONE_RELATIONS) == []
 
-    later = open_warehouse(f"duckdb:///{path}", ZONES)
+    later = open_warehouse(url, ZONES)
     later.replace_month(CONTRACT, FEBRUARY, file)
     later.replace_reference(ZONES, zones())
 
-    assert query(path, f"SELECT count(*), count(pickup_zone) FROM {VIEW}") == [(2, 2)]
+    assert query(url, f"SELECT count(*), count(pickup_zone) FROM {VIEW}") == [(2, 2)]
 
 
-@pytest.mark.usefixtures("trips")
 @pytest.mark.parametrize(
-    "mend", ["DROP TABLE taxi.probe_trips", "ALTER TABLE taxi.probe_trips RENAME TO probe_trips_of_old"]
+    ("url", "mend"),
+    [
+        ("duckdb", "DROP TABLE taxi.probe_trips"),
+        ("duckdb", "ALTER TABLE taxi.probe_trips RENAME TO probe_trips_of_old"),
+        ("postgres", "DROP TABLE taxi.probe_trips CASCADE"),
+        ("postgres", "ALTER SCHEMA taxi RENAME TO taxi_of_old"),
+    ],
+    indirect=["url"],
 )
+@pytest.mark.usefixtures("trips")
 def test_the_view_is_not_in_the_way_of_mending_a_table_whose_columns_changed(
-    warehouse: DuckDBWarehouse, path: Path, tmp_path: Path, mend: str
+    warehouse: Warehouse, url: str, tmp_path: Path, mend: LiteralString
 ) -> None:
-    warehouse.replace_reference(ZONES, zones())
     retyped = contract_of({**COLUMNS, "trip_number": "string"})
     rows = [{"trip_number": "seven", "pickup_location_id": 1}]
     file = month_file(retyped, JANUARY, rows, tmp_path / "retyped")
-    with pytest.raises(WarehouseError, match="Fix: drop or rename the table"):
+    with pytest.raises(WarehouseError, match=r"column trip_number is .* Fix: "):
         warehouse.replace_month(retyped, JANUARY, file)
 
-    with duckdb.connect(str(path)) as con:
-        con.execute(mend)
+    query(url, mend, read_only=False)
     warehouse.replace_month(retyped, JANUARY, file)
+    warehouse.replace_reference(ZONES, zones())
 
-    assert query(path, f"SELECT trip_number, pickup_zone FROM {VIEW}") == [("seven", "Newark Airport")]
+    assert query(url, f"SELECT trip_number, pickup_zone FROM {VIEW}") == [("seven", "Newark Airport")]
+
+
+@pytest.mark.usefixtures("trips")
+def test_the_view_shows_the_table_that_took_the_place_of_a_renamed_one(
+    warehouse: Warehouse, url: str, tmp_path: Path
+) -> None:
+    query(url, "ALTER TABLE taxi.probe_trips RENAME TO probe_trips_of_old", read_only=False)
+    file = month_file(CONTRACT, FEBRUARY, [{"trip_number": 7}], tmp_path / "month")
+    warehouse.replace_month(CONTRACT, FEBRUARY, file)
+    assert query(url, f"SELECT trip_number FROM {VIEW}") == [(7,)]
