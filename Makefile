@@ -16,6 +16,7 @@ export TAXI_SOURCE := $(SOURCE)
 endif
 run zones: export TAXI_SOURCE ?= sample
 export CONFIG
+export FAULTS_SEED
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 # Dagster calls the command of the README superseded at every use.
@@ -27,7 +28,7 @@ LAUNCH := $(BIN)/python -m taxi_platform.launch
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(READY) ## Make .venv from uv.lock (the other targets do this by themselves)
@@ -61,6 +62,10 @@ docs: $(READY) ## Write docs/data-dictionary.md anew from the contracts
 .PHONY: test
 test: $(READY) ## Run every test
 	@$(BIN)/pytest
+
+.PHONY: test-faults
+test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is left: make test-faults FAULTS_SEED=7
+	@$(BIN)/python -m taxi_platform_tests.faults
 
 .PHONY: check
 check: $(READY) ## Lint, format, types, lock and definitions

@@ -1,0 +1,42 @@
+"""A dozen runs that are killed; `make test-faults` kills over a hundred."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from taxi_platform_tests.faults.campaign import Outcome, Round, carry_out, dozen, everything
+from taxi_platform_tests.faults.stores import COMBINATIONS, Servers
+
+ROUNDS = dozen()
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Round, Outcome]:
+    """What came of the rounds, which are played several at a time."""
+    found: list[Outcome] = []
+    with Servers() as servers:
+        carry_out(ROUNDS, servers, tmp_path_factory.mktemp("faults"), found.append)
+    return {outcome.round: outcome for outcome in found}
+
+
+@pytest.mark.parametrize("played", ROUNDS, ids=str)
+def test_a_month_is_the_old_one_or_the_new_one_whenever_its_run_is_killed(
+    outcomes: Mapping[Round, Outcome], played: Round
+) -> None:
+    outcome = outcomes[played]
+    assert not outcome.problems, "\n".join((f"{played}, {outcome.correction}", *outcome.problems))
+    assert outcome.kills == len(played.kills)
+
+
+def test_a_dozen_kills_go_to_every_combination() -> None:
+    assert sum(len(it.kills) for it in ROUNDS) == 12
+    assert {it.combination for it in ROUNDS} == set(COMBINATIONS)
+
+
+def test_the_long_form_kills_at_every_point_and_over_a_hundred_times() -> None:
+    rounds = everything(seed=1)
+    killed_at = {(it.combination, kill.point) for it in rounds for kill in it.kills}
+    assert killed_at >= {(name, point) for name, it in COMBINATIONS.items() for point in it.points}
+    assert sum(len(it.kills) for it in rounds) >= 100
+    assert rounds == everything(seed=1)
+    assert rounds != everything(seed=2)
