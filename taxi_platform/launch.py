@@ -23,6 +23,8 @@ from filelock import FileLock
 
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
+from taxi_platform.core.lake import open_lake
+from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.settings import Settings, dot_env, environment
 
 _PROJECT = Path(__file__).parent.parent
@@ -69,6 +71,8 @@ def _prepare() -> Path:
             fix="remove one of the two",
         )
     settings = Settings.from_env()
+    open_lake(settings.lake_url, settings.data_dir / ".lake")
+    open_warehouse(settings.warehouse_url)
     home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
     source, prepared = _PROJECT / "deploy" / "local" / "dagster.yaml", home / ".prepared.yaml"
     try:

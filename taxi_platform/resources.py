@@ -5,7 +5,8 @@ environment is shown in the UI by its variable's name, never by its value.
 """
 
 from base64 import b64encode
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,14 +109,23 @@ class DagsterGcp:
         """See `GoogleClients.bigquery`."""
         from dagster_gcp import BigQueryResource
 
-        # The key goes to a private file for as long as it takes to make the client, which has it from then on.
-        with BigQueryResource(project=project, gcp_credentials=self._key or None).get_client() as client:
+        with self._credentials(), BigQueryResource(project=project).get_client() as client:
             return client
 
-    def _credentials(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _credentials(self) -> Generator[None, None, None]:
+        """The key in a private file for as long as it takes to make a client, which has it from then on."""
+        if not self.credentials:
+            yield
+            return
         from dagster_gcp.bigquery.utils import setup_gcp_creds  # dagster-gcp has it for BigQuery only
+        from google.auth.exceptions import DefaultCredentialsError
 
-        return setup_gcp_creds(self._key) if self.credentials else nullcontext()
+        try:
+            with setup_gcp_creds(self._key):
+                yield
+        except (DefaultCredentialsError, AttributeError, TypeError, ValueError):
+            raise DefaultCredentialsError("TAXI_GCP_CREDENTIALS is not a key that Google's library can use") from None
 
     @property
     def _key(self) -> str:
@@ -129,6 +139,10 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
     def shown(variable: str, value: str) -> str:
         return dg.EnvVar(variable) if variable in settings.from_environment else value
 
+    if settings.lake_url.startswith("gs://") or settings.warehouse_url.startswith("bigquery://"):
+        # Now, and not when a client is made: google.cloud.bigquery keeps the stack it was first imported on, with all
+        # that a run or a load has on it.
+        import dagster_gcp  # noqa: F401
     credentials = shown("TAXI_GCP_CREDENTIALS", settings.gcp_credentials)
     return {
         "workspace": WorkspaceResource(data_dir=str(settings.data_dir)),

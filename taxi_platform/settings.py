@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,12 @@ from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.urls import local_path, mask_url
 
 LARGEST_SAMPLE = 20_000_000
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
+#: A URL with a slip of the pen would be a folder of that name.
+_NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
+#: What may be a password where a URL has lost its shape.
+_MAYBE_SECRET = re.compile(r":\S*@|(?i:passw(or)?d\s*=\s*)\S+")
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,10 @@ class Settings:
         looked_up: Mapping[str, str] = os.environ if environ is None else environ
         environ = environment() if environ is None else environ
         given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
-        if "TAXI_GCP_CREDENTIALS" in given and environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        if "TAXI_GCP_CREDENTIALS" in given and "GOOGLE_APPLICATION_CREDENTIALS" in environ:
             raise SettingsError(
-                "TAXI_GCP_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS are both set", fix="unset one of the two"
+                "TAXI_GCP_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS are both set",
+                fix="unset one of the two (to set it to nothing is not enough)",
             )
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
         return cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
@@ -104,10 +112,10 @@ def _sample_rows(name: str, value: str) -> int:
 
 
 def _lake_url(name: str, value: str) -> str:
-    if "://" not in value:
+    if "://" not in value and not _NO_FOLDER.match(value):
         _data_dir(name, value)
         return value
-    if _is_local(value) or (_scheme(value) == "gs" and urlsplit(value).netloc):
+    if _BUCKET.fullmatch(value) or ("://" in value and _is_local(value)):
         return value
     raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")
 
@@ -163,4 +171,5 @@ def _is_local(value: str) -> bool:
 
 
 def _malformed(name: str, value: str, accepted: str) -> SettingsError:
-    return SettingsError(f"{name}={mask_url(value)!r} is not usable", fix=f"set {name} to {accepted}")
+    shown = mask_url(value) if "://" in value else _MAYBE_SECRET.sub("***", value)
+    return SettingsError(f"{name}={shown!r} is not usable", fix=f"set {name} to {accepted}")

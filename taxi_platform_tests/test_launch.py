@@ -46,6 +46,11 @@ def _run(command: list[str], cwd: Path, environment: dict[str, str]) -> subproce
             {"TAXI_WAREHOUSE_URL": "mysql://u:hunter2@h/d"},
             ["TAXI_WAREHOUSE_URL", "***@h"],
         ),
+        (
+            ("run", "yellow", "2021-01"),
+            {"TAXI_WAREHOUSE_URL": "bigquery://project-1/d?loc=EU"},
+            ["option loc", "location="],
+        ),
         (("backfill", "green", "2020-03", "2020-01"), {}, ["FROM=2020-03 is after TO=2020-01"]),
         (("backfill", "green", "2020-01", "2020-02"), {"SOURCE": "sample"}, ["takes no SOURCE", "make dev"]),
         (("backfill", "green", "2020-01", "2020-02"), {}, ["no daemon is running", "make dev"]),

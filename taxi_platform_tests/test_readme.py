@@ -19,6 +19,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from psycopg.sql import SQL
 
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import load_catalog
@@ -39,6 +40,7 @@ def test_every_command_of_the_readme_does_what_it_says(
     with ExitStack() as stack:
         google = stack.enter_context(running_storage())
         google.create_bucket("my-bucket")
+        postgres.execute(SQL("CREATE ROLE analyst"))
         ours = {
             "postgresql://taxi:secret@localhost:5432/taxi": postgres.new_database(),
             "bigquery://my-project/taxi": bigquery.url(),
@@ -55,6 +57,7 @@ def test_every_command_of_the_readme_does_what_it_says(
             elif script.strip() != "make check":  # .ci/run runs it; it would lint half-written files beside this test
                 done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=ROOT, env=environ, **_CAPTURED)
                 assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+                assert "Traceback" not in done.stderr, f"{block}\n{done.stderr}"
         # The backfill was only queued: the daemon behind `make dev` runs it, with the rules of the contract again.
         warehouse = tmp_path / "data" / "warehouse.duckdb"
         _wait_until(lambda: _rows_by_month(warehouse).get("2020-12", 0) > 900, seconds=120)
@@ -78,10 +81,10 @@ def test_the_readme_lists_every_check_and_where_it_is() -> None:
     assert told == {(spec.name, spec.asset_key.path[0]) for spec in checks}
 
 
-def test_make_alone_lists_its_targets() -> None:
-    listed = subprocess.run(["make"], cwd=ROOT, **_CAPTURED).stdout
-    for target in ("run", "dev", "test", "check", "backfill"):
-        assert f"make {target} " in listed
+def test_make_alone_lists_its_targets_and_the_readme_names_no_others() -> None:
+    listed = set(re.findall(r"^  make (\S+)", subprocess.run(["make"], cwd=ROOT, **_CAPTURED).stdout, re.MULTILINE))
+    assert {"run", "dev", "test", "check", "backfill"} <= listed
+    assert set(re.findall(r"`make ([a-z-]+)", README)) <= listed
 
 
 _CAPTURED = {"capture_output": True, "text": True, "timeout": 240}

@@ -99,7 +99,12 @@ class GCSLake:
                     # Whoever stands between us and Google took the checksum off: what is there is nobody's month.
                     with suppress(api.PreconditionFailed, api.NotFound):  # replaced or removed already
                         blob.delete(if_generation_match=blob.generation, timeout=_REQUEST, retry=self._patient)
-                    raise not_as_cleaned(contract, month, uri)
+                    raise LakeError(
+                        "what was stored is not what was sent; it was removed, and the lake has no such month now",
+                        where=uri,
+                        cause="something between here and Google changes uploads and takes their checksums off",
+                        fix="find out what that is, then run the month again",
+                    )
                 return uri
         raise LakeError(
             "the month could not be stored",

@@ -362,13 +362,13 @@ def test_a_month_in_a_bucket_is_loaded_from_there_and_nothing_is_left(
     (job,) = server.jobs("load")
     (source,) = job["configuration"]["load"]["sourceUris"]
     call = job["configuration"]["labels"]["taxi_call"]
-    assert source == f"gs://lake/some/prefix/.loading/{TABLE}/{call}.parquet"
+    assert source == f"gs://lake/some/prefix/.loading/{TABLE}/{call}"
 
 
 def test_what_killed_loads_left_in_the_bucket_goes_after_a_day(
     warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
 ) -> None:
-    names = {hours: f"some/prefix/.loading/{TABLE}/{hours}.parquet" for hours in (23, 25)}
+    names = {hours: f"some/prefix/.loading/{TABLE}/{hours}" for hours in (23, 25)}
     with bucket_of(january, tmp_path) as (storage, file):
         bucket = ApplicationDefault().storage().bucket("lake")
         for hours, name in names.items():

@@ -137,7 +137,8 @@ class Dataset:
             WarehouseError,
             what,
             where=str(self),
-            absent=f"make the dataset with: bq mk --dataset {self.project}:{self.name}, or correct TAXI_WAREHOUSE_URL",
+            absent=f"make the dataset with: bq mk --dataset {self.project}:{self.name}, or correct TAXI_WAREHOUSE_URL"
+            + (", or its location=" if self.given_location else ""),
             roles="BigQuery Data Editor on the dataset and BigQuery Job User on the project",
         ):
             yield

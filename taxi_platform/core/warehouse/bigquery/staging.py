@@ -78,7 +78,7 @@ def loading_object(
     """A file as an object beside the lake's, gone when the block ends; also removes what killed processes left.
 
     It is named after the call and not after the job: of two calls that want the same job id one has to wait, and must
-    not have written over the other's object.
+    not have written over the other's object. Nor is it named .parquet: see `with_month`.
     """
     bucket_name, _, key = lake_uri.removeprefix("gs://").partition("/")
     folder = f"{key.removesuffix(object_key(contract, month))}.loading/{contract.table}/"
@@ -89,8 +89,8 @@ def loading_object(
             if other.time_created < datetime.now(UTC) - _STALE:
                 with suppress(NotFound):  # somebody else removed it first
                     other.delete(retry=retry)
-        blob = bucket.blob(f"{folder}{call}.parquet")
-    uri = f"gs://{bucket_name}/{folder}{call}.parquet"
+        blob = bucket.blob(f"{folder}{call}")
+    uri = f"gs://{bucket_name}/{folder}{call}"
     try:
         with _explained(bucket_name, folder):
             # Nobody else has this name: it can be sent again and again. Google refuses bytes that changed on the way.

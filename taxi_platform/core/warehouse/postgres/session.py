@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ _TURNED_AWAY = {
     "failed to resolve host": "see that the host in TAXI_WAREHOUSE_URL is right",
     "does not support SSL": "give the server a certificate (ssl = on), or leave sslmode out of TAXI_WAREHOUSE_URL",
     "certificate": "see that sslrootcert in TAXI_WAREHOUSE_URL is the file of who signed the server's certificate",
+    "service file": "see that service in TAXI_WAREHOUSE_URL is in ~/.pg_service.conf, or in PGSERVICEFILE",
+    "definition of service": "see that service in TAXI_WAREHOUSE_URL is in ~/.pg_service.conf, or in PGSERVICEFILE",
     'role "': "create the user (createuser --pwprompt), or name another one in TAXI_WAREHOUSE_URL",
     'database "': "create it (createdb), or name another one in TAXI_WAREHOUSE_URL",
 }
@@ -54,8 +57,8 @@ _TURNED_AWAY = {
 _BUSY = ("the database system is", "too many clients", "remaining connection slots", "too many connections")
 #: What the server says in the middle of the work -> the fix.
 _FIXES: dict[type[psycopg.Error], str] = {
-    errors.InsufficientPrivilege: "let the user make the schema (GRANT CREATE ON DATABASE … TO …), or own the schema "
-    "taxi and its tables",
+    errors.InsufficientPrivilege: "let the user make the schema (GRANT CREATE ON DATABASE … TO …); if it is there, let "
+    "it own the schema (ALTER SCHEMA taxi OWNER TO …) and its tables",
     errors.ReadOnlySqlTransaction: "name a server in TAXI_WAREHOUSE_URL that can be written to (of several hosts: "
     "?target_session_attrs=read-write), or lift default_transaction_read_only",
     errors.DiskFull: "make room on the server's disk, then run the month again",
@@ -67,6 +70,7 @@ _FIXES: dict[type[psycopg.Error], str] = {
     errors.CharacterNotInRepertoire: "PostgreSQL keeps no NUL character in a text: reject such rows by a rule of the "
     "contract with the condition contains(column, chr(0)), and clean the month again",
 }
+_OPTIONS = {it.keyword.decode() for it in psycopg.pq.Conninfo.get_defaults()}
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
@@ -167,10 +171,17 @@ class Session:
 
     @property
     def _conninfo(self) -> str:
+        unknown = set(re.findall(r"[?&](\w+)=", self.url.rpartition("@")[2])) - _OPTIONS
         try:
             given = conninfo_to_dict(self.url)
         except psycopg.ProgrammingError:
             given = None
+        if given is None and unknown:
+            raise WarehouseError(
+                f"PostgreSQL's clients know no option {' and no option '.join(sorted(unknown))}",
+                where=self.where,
+                fix="see TAXI_WAREHOUSE_URL; the options are those of libpq, such as sslmode and connect_timeout",
+            )
         # An @ there is one of the password. Said outside of `except`, and without libpq's own words: both would show
         # a piece of the password.
         if given is None or any("@" in str(given.get(part)) for part in ("host", "port", "dbname")):
@@ -231,7 +242,9 @@ class Session:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    """What went wrong: a server's own sentence, without the statement it quotes below it."""
+    sentence = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((sentence or str(error)).split()).rstrip(".") or type(error).__name__
 
 
 def _holders(connection: Connection, table: str) -> str:
