@@ -123,9 +123,6 @@ def clean(
         )
         # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
         con.execute("SET disabled_optimizers = 'statistics_propagation'")
-        # Several threads cut row groups where they happen to be; one writes the same bytes whenever it is run, so that
-        # a month cleaned again is known to be the one a lake already has.
-        con.execute("SET threads = 1")
         names = ", ".join(column.name for column in contract.stored_columns)
         cleaned, quarantine = work / "cleaned.parquet", work / "quarantine.parquet"
         con.execute(

@@ -184,7 +184,7 @@ def test_an_object_that_is_not_what_was_sent_does_not_stay(
             upload["crc32c"] = None
 
     google.faults = [Fault(UPLOADS, first=change_and_hide_it)]
-    with pytest.raises(LakeError, match="the copy is not equal to the cleaned file"):
+    with pytest.raises(LakeError, match="what was stored is not what was sent"):
         lake.put(CONTRACT, JANUARY, file)
     assert google.names(lake.bucket) == []
 

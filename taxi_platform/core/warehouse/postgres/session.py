@@ -242,9 +242,10 @@ class Session:
 
 
 def _one_line(error: Exception) -> str:
-    """What went wrong: a server's own sentence, without the statement it quotes below it."""
-    sentence = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return " ".join((sentence or str(error)).split()).rstrip(".") or type(error).__name__
+    """What went wrong: a server's own sentences, without the statement it quotes below them."""
+    diag = error.diag if isinstance(error, psycopg.Error) else None
+    told = ". ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context))) if diag else ""
+    return " ".join((told or str(error)).split()).rstrip(".") or type(error).__name__
 
 
 def _holders(connection: Connection, table: str) -> str:
