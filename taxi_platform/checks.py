@@ -187,10 +187,13 @@ def _say_how_it_went(
     context: dg.AssetCheckExecutionContext, contract: TripContract, file: ParquetFile, table: str, rows: int
 ) -> None:
     """The last word of a run, for whoever reads its log: every job that fills a table ends with this check."""
-    lineage = file.lineage
+    lineage = file.known_lineage
+    came = (
+        f"{lineage.rows_in:,} rows in = {lineage.rows_cleaned:,} cleaned + {lineage.rows_quarantined:,} quarantined"
+        if lineage
+        else f"{file.rows:,} rows in an object somebody else put into the lake"
+    )
     record = context.instance.get_run_record_by_id(context.run.run_id)
     took = f", {time.time() - record.start_time:.1f} s" if record and record.start_time else ""
-    context.log.info(
-        f"{contract.dataset} {lineage.month}: {lineage.rows_in:,} rows in = {lineage.rows_cleaned:,} cleaned "
-        f"+ {lineage.rows_quarantined:,} quarantined; {rows:,} rows in {table}{took}"
-    )
+    month = context.partition_key
+    context.log.info(f"{contract.dataset} {month}: {came}; {rows:,} rows in {table}{took}")

@@ -7,7 +7,10 @@ from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
+from taxi_platform.automation.alerts import build_alert_sensor
 from taxi_platform.automation.jobs import build_jobs
+from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
+from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.io_managers import build_io_managers
@@ -24,6 +27,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
     """
     catalog = catalog or load_catalog()
     trips = catalog.trips.values()
+    sensing, scheduling = _statuses(settings.automation)
     return dg.Definitions(
         assets=[
             *(build_raw_asset(contract, catalog) for contract in trips),
@@ -34,9 +38,24 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         ],
         asset_checks=[check for contract in trips for check in build_checks(contract, catalog)],
         jobs=build_jobs(catalog),
+        sensors=[
+            *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
+            *(build_arrival_sensor(contract, sensing) for contract in trips),
+            build_alert_sensor(dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing),
+        ],
+        schedules=[
+            *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
+            build_zones_schedule(scheduling),
+        ],
         resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
         executor=dg.in_process_executor,
     )
+
+
+def _statuses(automation: bool) -> tuple[dg.DefaultSensorStatus, dg.DefaultScheduleStatus]:
+    if automation:
+        return dg.DefaultSensorStatus.RUNNING, dg.DefaultScheduleStatus.RUNNING
+    return dg.DefaultSensorStatus.STOPPED, dg.DefaultScheduleStatus.STOPPED
 
 
 defs = build_definitions(Settings.from_env())

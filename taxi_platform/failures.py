@@ -17,7 +17,7 @@ def reported(about: str) -> Generator[None, None, None]:
         about: The dataset and month, or table, the block works on.
 
     Raises:
-        dg.Failure: For every `TaxiPlatformError`, `duckdb.Error` and `OSError`; it is retried only where that may help.
+        dg.Failure: Whatever went wrong; it is retried only where that may help, and of a mistake nobody knows that.
     """
     # The message says it all: the core's own stack below it would only bury it.
     try:
@@ -42,3 +42,13 @@ def reported(about: str) -> Generator[None, None, None]:
             fix="point TAXI_DATA_DIR (and TAXI_LAKE_URL, TAXI_WAREHOUSE_URL) at a folder you can write to",
         )
         raise dg.Failure(description=str(told), allow_retries=False) from None
+    except (dg.Failure, dg.RetryRequested, dg.DagsterError):
+        raise
+    except Exception as error:
+        told = TaxiPlatformError(
+            f"{type(error).__name__}: {error}",
+            about=about,
+            cause="a mistake in the platform, as the stack trace shows",
+            fix="report it, with the stack trace",
+        )
+        raise dg.Failure(description=str(told), allow_retries=False) from error

@@ -4,6 +4,7 @@ Google's clients are made by dagster-gcp, which is imported only where one is us
 environment is shown in the UI by its variable's name, never by its value.
 """
 
+import logging
 from base64 import b64encode
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +21,7 @@ from taxi_platform.core.files import work_folder
 from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
-from taxi_platform.core.source import Source, open_source
+from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform.settings import Settings
 
@@ -59,9 +60,9 @@ class SourceResource(dg.ConfigurableResource):
     raw_dir: str
     sample_rows: int
 
-    def open(self, catalog: Catalog) -> Source:
-        """The source."""
-        return open_source(self.location.strip(), Path(self.raw_dir), catalog, self.sample_rows)
+    def open(self, catalog: Catalog, retry: RetryPolicy | None = None) -> Source:
+        """The source, asked as patiently as `retry` says."""
+        return open_source(self.location.strip(), Path(self.raw_dir), catalog, self.sample_rows, retry)
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -85,6 +86,47 @@ class WarehouseResource(dg.ConfigurableResource):
     def open(self, catalog: Catalog, run: str = "") -> Warehouse:
         """The warehouse, as used by a run."""
         return open_warehouse(self.url.strip(), catalog.zones, DagsterGcp(self.gcp_credentials.strip()), run)
+
+
+class AlertsResource(dg.ConfigurableResource):
+    """Who is told when something fails; `TAXI_ALERT_URLS` says what `urls` accepts."""
+
+    urls: str
+    ui_url: str
+
+    @property
+    def services(self) -> list[str]:
+        """Their URLs, which hold passwords."""
+        return self.urls.split()
+
+    def send(self, place: int, title: str, text: str, *, is_good: bool) -> bool:
+        """Tell one of the services.
+
+        Args:
+            place: Which of `services`.
+            title: A few words.
+            text: What there is to know.
+            is_good: Whether it is good news.
+
+        Returns:
+            Whether it took it.
+        """
+        import apprise
+
+        service = apprise.Apprise()
+        log = logging.getLogger("apprise")
+        was, log.disabled = log.disabled, True  # it repeats the tokens of a URL it cannot read
+        try:
+            return service.add(self.services[place]) and bool(
+                service.notify(
+                    title=title,
+                    body=text,
+                    body_format=apprise.NotifyFormat.TEXT,
+                    notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
+                )
+            )
+        finally:
+            log.disabled = was
 
 
 @dataclass(frozen=True)
@@ -159,4 +201,5 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         "warehouse": WarehouseResource(
             url=shown("TAXI_WAREHOUSE_URL", settings.warehouse_url), gcp_credentials=credentials
         ),
+        "alerts": AlertsResource(urls=shown("TAXI_ALERT_URLS", " ".join(settings.alert_urls)), ui_url=settings.ui_url),
     }

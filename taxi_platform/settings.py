@@ -40,6 +40,8 @@ class Settings:
     warehouse_url: str = field(default="", repr=False)
     gcp_credentials: str = field(default="", repr=False)
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    automation: bool = False
+    ui_url: str = "http://localhost:3000"
     #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
     from_environment: frozenset[str] = frozenset()
 
@@ -151,6 +153,18 @@ def _alert_urls(name: str, value: str) -> tuple[str, ...]:
     raise _malformed(name, "***", "Apprise URLs separated by blanks, each scheme://…")
 
 
+def _automation(name: str, value: str) -> bool:
+    if value not in ("on", "off"):
+        raise _malformed(name, value, "on or off")
+    return value == "on"
+
+
+def _ui_url(name: str, value: str) -> str:
+    if _scheme(value) not in ("http", "https") or not urlsplit(value).netloc:
+        raise _malformed(name, value, "the address of the UI, http://… or https://…")
+    return value.rstrip("/")
+
+
 _READERS = {
     "TAXI_DATA_DIR": ("data_dir", _data_dir),
     "TAXI_SOURCE": ("source", _source),
@@ -159,6 +173,8 @@ _READERS = {
     "TAXI_WAREHOUSE_URL": ("warehouse_url", _warehouse_url),
     "TAXI_GCP_CREDENTIALS": ("gcp_credentials", _gcp_credentials),
     "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
+    "TAXI_AUTOMATION": ("automation", _automation),
+    "TAXI_UI_URL": ("ui_url", _ui_url),
 }
 
 

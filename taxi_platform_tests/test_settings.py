@@ -24,6 +24,8 @@ VARIABLES = {
     "TAXI_WAREHOUSE_URL",
     "TAXI_GCP_CREDENTIALS",
     "TAXI_ALERT_URLS",
+    "TAXI_AUTOMATION",
+    "TAXI_UI_URL",
 }
 KEY = '{"type": "service_account", "private_key": "hunter2"}'
 HERE = Path.cwd()

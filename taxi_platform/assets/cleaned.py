@@ -12,7 +12,9 @@ from pydantic import Field, create_model
 
 from taxi_platform.assets.metadata import (
     attributes,
+    change_metadata,
     column_lineage,
+    preview,
     quarantine_metadata,
     rows_metadata,
     rules_metadata,
@@ -38,7 +40,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
         outs={
             "cleaned": dg.AssetOut(
                 **attributes(contract, "cleaned"),
-                description=f"{contract.title}: the rows to be trusted, as Parquet with one schema for all years.",
+                description=f"The rows to be trusted, as Parquet with one schema for all years. {contract.title}.",
                 kinds={"cleaned", "parquet"},
                 code_version=contract.version,
                 metadata=table_metadata(contract, contract.stored_columns),
@@ -46,7 +48,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             ),
             "quarantine": dg.AssetOut(
                 **attributes(contract, "quarantine"),
-                description=f"{contract.title}: every row that was turned away, as published, and the rules it broke.",
+                description=f"Rows turned away, as published, and the rules they broke. {contract.title}.",
                 kinds={"quarantine", "parquet"},
                 code_version=contract.version,
                 metadata=quarantine_metadata(contract),
@@ -77,12 +79,14 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                     | column_lineage("raw", contract, sources)
                     | {
                         "moved by this replay": str(moved or "nothing to compare with: another file, or the first run"),
-                        "replaces": before.lineage.summary if before else "nothing",
                     }
+                    | change_metadata(before.lineage if before else None, result.cleaned.lineage)
                 )
                 # All of what is said first: nothing may fail between the one file's place and the other's.
                 yield from [
-                    dg.Output(file, name, metadata=rows_metadata(file, result.seconds) | about)
+                    dg.Output(
+                        file, name, metadata=rows_metadata(file, result.seconds) | about | {"preview": preview(file)}
+                    )
                     for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned))
                 ]
 

@@ -17,7 +17,7 @@ def build_lake_asset(contract: TripContract) -> dg.AssetsDefinition:
     @dg.asset(
         **attributes(contract, "lake"),
         ins={"cleaned": dg.AssetIn(key=["cleaned", contract.table])},
-        description=f"{contract.title}: the cleaned month in the data lake, in Hive layout.",
+        description=f"The cleaned month in the data lake, in Hive layout. {contract.title}.",
         partitions_def=partitions_of(contract),
         kinds={"lake", "parquet"},
         metadata=table_metadata(contract, contract.stored_columns),

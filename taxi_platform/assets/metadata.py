@@ -10,7 +10,7 @@ import dagster as dg
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import Column, TableContract, TripContract
 from taxi_platform.core.cleaning import CleanedMonth, RuleCount
-from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RawFile
 
 _PREVIEW_ROWS = 10
@@ -104,7 +104,7 @@ def raw_metadata(raw: RawFile, *, changed: bool, seconds: float) -> dict[str, An
 
 
 def rows_metadata(file: ParquetFile, seconds: float) -> dict[str, Any]:
-    """Materialization metadata of a Parquet file: how much, how fast, and a look at its first rows."""
+    """Materialization metadata of a Parquet file: how much, and how fast."""
     return {
         "dagster/partition_row_count": file.rows,
         "bytes": file.bytes,
@@ -112,7 +112,6 @@ def rows_metadata(file: ParquetFile, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "rows per second": round(file.lineage.rows_in / max(seconds, 1e-3)),
         "contract version": file.lineage.contract_version,
-        "preview": preview(file),
     }
 
 
@@ -124,6 +123,21 @@ def rules_metadata(month: CleanedMonth) -> dict[str, Any]:
         "rows by rule": dg.MetadataValue.md(_rules_plot(fired) if fired else "No rule fired."),
         "columns the contract does not know": ", ".join(month.cleaned.lineage.unknown_columns) or "none",
     }
+
+
+def change_metadata(before: Lineage | None, now: Lineage) -> dict[str, Any]:
+    """What is another than when the month was cleaned before: the first thing to look at when TLC has replaced it."""
+    if before is None:
+        return {"replaces": "nothing"}
+    lines = ["| | before | now | change |", "|---|--:|--:|--:|"]
+    for name, was, is_ in (
+        ("rows in", before.rows_in, now.rows_in),
+        ("cleaned", before.rows_cleaned, now.rows_cleaned),
+        ("quarantined", before.rows_quarantined, now.rows_quarantined),
+    ):
+        lines.append(f"| {name} | {was:,} | {is_:,} | {is_ - was:+,} |")
+    same = "the same file" if before.source_sha256 == now.source_sha256 else "another file than before"
+    return {"replaces": before.summary, "change": dg.MetadataValue.md("\n".join([*lines, "", f"From {same}."]))}
 
 
 def preview(file: ParquetFile) -> dg.TableMetadataValue:
@@ -155,7 +169,8 @@ def _rules_plot(counts: Sequence[RuleCount]) -> str:
         middle = top + height * 0.68
         bars.append(f'<text x="{left - 8}" y="{middle}" text-anchor="end">{escape(it.rule.name)}</text>')
         for part, colour in _COLOURS.items():
-            length = width * getattr(it, part) / longest
+            count = getattr(it, part)
+            length = max(2.0, width * count / longest) if count else 0.0  # however rare, it is seen
             bars.append(f'<rect x="{start}" y="{top + 4}" width="{length:.1f}" height="{height - 8}" fill="{colour}"/>')
             start += length
         bars.append(f'<text x="{start + 6:.1f}" y="{middle}">{it.rejected + it.kept:,}</text>')
@@ -166,6 +181,6 @@ def _rules_plot(counts: Sequence[RuleCount]) -> str:
         bars.append(f'<text x="{x + 15}" y="{legend + 15}">{part}</text>')
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{legend + 24}" '
-        f'font-family="sans-serif" font-size="12" fill="#666">{"".join(bars)}</svg>'
+        f'font-family="sans-serif" font-size="12" fill="#777">{"".join(bars)}</svg>'
     )
     return f"![rows by rule](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

@@ -4,6 +4,7 @@ Next: `cleaned.py`.
 """
 
 import time
+from datetime import timedelta
 
 import dagster as dg
 
@@ -15,17 +16,23 @@ from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import SourceResource
 
+#: TLC publishes a month 48 to 106 days after its end, so up to 89 days may pass between one month and the next. Dagster
+#: counts when any month was materialized last: a backfill of old ones hides for a while that the newest is late.
+FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=65), fail_window=timedelta(days=95))
+
 
 def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefinition:
     """The asset that fetches a dataset's months."""
 
     @dg.asset(
         **attributes(contract, "raw"),
-        description=f"{contract.title}: the month's file as published. {contract.description}",
+        description=f"The month's file, as published. {contract.title}: {contract.description}",
         partitions_def=partitions_of(contract),
         kinds={"raw", "file"},
         metadata={"documentation": dg.MetadataValue.url(contract.documentation)},
         io_manager_key="raw_io_manager",
+        freshness_policy=FRESH,
+        pool="source",
     )
     def raw_trips(context: dg.AssetExecutionContext, source: SourceResource) -> RawFile:
         with reported(contract.dataset):

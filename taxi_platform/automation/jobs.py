@@ -4,25 +4,38 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_platform.automation.outcomes import DATASET
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.month import Month
+from taxi_platform.months import partitions_of
 
 if TYPE_CHECKING:  # Dagster does not export the type of what it returns
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 
-def build_jobs(catalog: Catalog) -> list["Job"]:
-    """Every job, by the names of the README."""
+#: For what may pass by itself; an error that says it will not is not tried again (`failures.py`).
+RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job"]:
+    """Every job, by the names of the README.
+
+    Args:
+        catalog: The contracts.
+        retries: How often a step is tried again, and when.
+    """
     zones = dg.define_asset_job(
         "taxi_zones_job",
         selection=dg.AssetSelection.assets(["reference", catalog.zones.table]),
         description="Fetches the zone lookup into the warehouse.",
         executor_def=dg.in_process_executor,
+        op_retry_policy=retries,
     )
-    return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract)), zones]
+    return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)), zones]
 
 
-def _jobs_of(contract: TripContract) -> list["Job"]:
+def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
     to_lake = ("raw", "cleaned", "quarantine", "lake")
 
     def job(name: str, layers: tuple[str, ...], description: str) -> "Job":
@@ -31,10 +44,24 @@ def _jobs_of(contract: TripContract) -> list["Job"]:
             selection=dg.AssetSelection.assets(*([layer, contract.table] for layer in layers)),
             description=description,
             executor_def=dg.in_process_executor,
+            op_retry_policy=retries,
+            config=newest_first,
+            tags={DATASET: contract.dataset},
         )
 
+    newest_first = dg.PartitionedConfig(
+        partitions_of(contract),
+        run_config_for_partition_key_fn=lambda _: {},
+        tags_for_partition_key_fn=_tags_of,
+    )
     return [
         job(f"{contract.table}_job", (*to_lake, "warehouse"), f"A month of {contract.dataset}, from source to table."),
         job(f"{contract.dataset}_to_lake_job", to_lake, f"A month of {contract.dataset}, from source to lake."),
         job(f"{contract.dataset}_to_warehouse_job", ("warehouse",), f"A month of {contract.dataset}, lake to table."),
     ]
+
+
+def _tags_of(key: str) -> dict[str, str]:
+    """What the run queue goes by: of a backfill, the newest months are what people wait for."""
+    month = Month.parse(key)
+    return {"dagster/priority": str(month.year * 12 + month.number)}

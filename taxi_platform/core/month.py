@@ -42,10 +42,24 @@ class Month:
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
     @property
+    def previous(self) -> Month:
+        """The month before this one."""
+        return self.minus(1)
+
+    def minus(self, months: int) -> Month:
+        """The month so many before this one."""
+        count = self.year * 12 + self.number - 1 - months
+        return Month(count // 12, count % 12 + 1)
+
+    def until(self, last: Month) -> list[Month]:
+        """This month and those after it up to `last`; none if that is earlier."""
+        count = (last.year - self.year) * 12 + last.number - self.number
+        return [last.minus(it) for it in range(count, -1, -1)]
+
+    @property
     def year_before(self) -> tuple[Month, ...]:
         """The twelve months before this one, oldest first."""
-        first = self.year * 12 + self.number - 1 - 12
-        return tuple(Month(it // 12, it % 12 + 1) for it in range(first, first + 12))
+        return tuple(self.minus(it) for it in range(12, 0, -1))
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.number:02d}"

@@ -69,10 +69,12 @@ class ParquetFile:
     Attributes:
         path: Where it is.
         uri: How people and other programs name it; the path unless it was brought from elsewhere.
+        version: What a lake calls this version of its object; empty elsewhere.
     """
 
     path: Path
     uri: str = ""
+    version: str = ""
 
     def __post_init__(self) -> None:
         if not self.uri:
@@ -90,15 +92,20 @@ class ParquetFile:
         Raises:
             TaxiPlatformError: The platform did not write this file.
         """
-        text = (self._footer.metadata or {}).get(_KEY.encode())
-        if text is None:
+        if self.known_lineage is None:
             raise TaxiPlatformError(
                 "this Parquet file does not say where its rows came from",
                 where=self.uri,
                 cause="it was not written by the platform's cleaning step",
                 fix="materialize the month's cleaned asset",
             )
-        return Lineage.from_json(text.decode())
+        return self.known_lineage
+
+    @cached_property
+    def known_lineage(self) -> Lineage | None:
+        """Where the rows came from; None if somebody else wrote the file."""
+        text = (self._footer.metadata or {}).get(_KEY.encode())
+        return Lineage.from_json(text.decode()) if text is not None else None
 
     @cached_property
     def sha256(self) -> str:

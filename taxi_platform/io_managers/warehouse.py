@@ -15,6 +15,9 @@ from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.failures import reported
 from taxi_platform.io_managers.loading import load_relation, months_of
 
+#: The metadata by which a materialization says which version of the lake's object was loaded.
+LAKE_VERSION = "lake version"
+
 
 class WarehouseIOManager(dg.IOManager):
     """Replaces a month of a dataset's table, and loads months from it."""
@@ -34,6 +37,7 @@ class WarehouseIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/partition_row_count": rows,
+                LAKE_VERSION: obj.version,
                 "rows per second": round(rows / max(seconds, 1e-3)),
                 "seconds": round(seconds, 3),
             }

@@ -110,6 +110,18 @@ def test_a_full_or_read_only_disk_says_which_setting_to_change() -> None:
     assert "Fix: point TAXI_DATA_DIR" in str(raised.value.description)
 
 
-def test_a_bug_is_not_dressed_up_as_a_failure() -> None:
-    with pytest.raises(ZeroDivisionError), reported("green 2021-01"):
+def test_a_mistake_in_the_platform_fails_once_and_shows_where_it_is() -> None:
+    with pytest.raises(dg.Failure) as raised, reported("green 2021-01"):
         _ = 1 / 0
+    assert raised.value.allow_retries is False
+    assert str(raised.value.description).startswith(
+        "green 2021-01: ZeroDivisionError: division by zero. Cause: a mistake"
+    )
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [dg.Failure("green 2021-01: gone", allow_retries=True), dg.RetryRequested(2)])
+def test_what_is_a_failure_already_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, reported("green"):
+        raise error
+    assert raised.value is error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
-from taxi_platform.core.errors import LakeError
+from taxi_platform.core.errors import LakeError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -40,6 +40,14 @@ class Lake(Protocol):
 
         Raises:
             LakeError: The lake does not hold the month.
+        """
+        ...
+
+    def versions(self, contract: TripContract) -> dict[Month, str]:
+        """The months of a dataset that are there, each with a name for its version that changes with every put.
+
+        Raises:
+            LakeError: The lake cannot be reached.
         """
         ...
 
@@ -93,6 +101,16 @@ def not_as_cleaned(contract: TripContract, month: Month, where: str) -> LakeErro
         cause="the cleaned file was replaced while it was copied, or the disk is failing",
         fix="run the month again",
     )
+
+
+def month_of_key(contract: TripContract, key: str) -> Month | None:
+    """The month an object below the lake's root is for; None if it is none the dataset can have."""
+    stem = key.rpartition("_")[2].removesuffix(".parquet")
+    try:
+        month = contract.month(stem)
+    except TaxiPlatformError:
+        return None
+    return month if object_key(contract, month) == key else None
 
 
 def object_key(contract: TripContract, month: Month) -> str:

@@ -26,7 +26,7 @@ from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import publish, work_folder
 from taxi_platform.core.google import GoogleClients, explained, made
-from taxi_platform.core.lake import not_as_cleaned, not_held, object_key
+from taxi_platform.core.lake import month_of_key, not_as_cleaned, not_held, object_key
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 
@@ -36,6 +36,8 @@ _BLOCK = 1 << 20
 _CONNECT = 10.0
 #: Seconds one request may take; a chunk has to be sent in them, so this is also how slow a line may be.
 _REQUEST = 120.0
+#: Seconds in which a look at what is there succeeds, or is given up.
+_LOOK = 20.0
 #: How often a month is tried again because other writers replaced it meanwhile, or because it did not arrive whole.
 _ATTEMPTS = 20
 _DAY = 24 * 60 * 60
@@ -126,7 +128,7 @@ class GCSLake:
                     os.utime(path)  # asked for today, so nobody clears it away
                 if _is_whole(path, held) or self._fetch(held, path):
                     _clear_away(path)
-                    return ParquetFile(path, uri)
+                    return ParquetFile(path, uri, str(held.generation))
         raise LakeError(
             "the month could not be fetched",
             where=uri,
@@ -141,6 +143,18 @@ class GCSLake:
         with self._explained("the lake could not be read", uri):
             self._held(contract, month)
         return uri
+
+    def versions(self, contract: TripContract) -> dict[Month, str]:
+        """See `Lake.versions`."""
+        root = f"{self.prefix}/".lstrip("/")
+        with self._explained("the lake could not be read", f"gs://{self.bucket}/{root}{contract.table}"):
+            # Who asks what has changed asks again soon: an answer that takes long is of no use.
+            retry = self._patient.with_predicate(_may_pass).with_timeout(min(self.patience, _LOOK))
+            there: Any = self._bucket.list_blobs(
+                prefix=f"{root}{contract.table}/", timeout=(_CONNECT, _LOOK), retry=retry
+            )
+            found = {month_of_key(contract, it.name.removeprefix(root)): str(it.generation) for it in there}
+        return {month: version for month, version in found.items() if month is not None}
 
     def _held(self, contract: TripContract, month: Month) -> Any:
         """The month's object as it is described now."""

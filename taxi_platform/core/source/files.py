@@ -57,6 +57,11 @@ class Publication:
         """Which of TLC's two editions of a month it is; they do not always hold the same rows."""
         return "parquet" if self.name.endswith(".parquet") else "csv"
 
+    @property
+    def version(self) -> str:
+        """A name for what is announced, equal for equal bytes as far as the source tells."""
+        return self.etag or f"{self.bytes} bytes of {self.last_modified}"
+
     def is_same_version_as(self, other: Publication) -> bool:
         """Whether both announce the same bytes: the same ETag, or else the same size and time of change."""
         if self.etag and other.etag:

@@ -114,6 +114,35 @@ def test_a_file_that_changes_while_it_is_put_is_refused_and_the_old_object_stays
     assert lake.get(CONTRACT, JANUARY).rows == 3
 
 
+def test_every_month_has_a_version_that_changes_with_its_rows(lake: Lake, tmp_path: Path) -> None:
+    assert lake.versions(CONTRACT) == {}
+    lake.put(CONTRACT, JANUARY, numbered_file(CONTRACT, JANUARY, 1, "x", tmp_path / "month"))
+    lake.put(CONTRACT, FEBRUARY, numbered_file(CONTRACT, FEBRUARY, 2, "x", tmp_path / "month"))
+    before = lake.versions(CONTRACT)
+    assert before.keys() == {JANUARY, FEBRUARY}
+    assert lake.versions(CONTRACT) == before
+
+    lake.put(CONTRACT, FEBRUARY, numbered_file(CONTRACT, FEBRUARY, 3, "x", tmp_path / "month"))
+    after = lake.versions(CONTRACT)
+    assert after[JANUARY] == before[JANUARY]
+    assert after[FEBRUARY] != before[FEBRUARY]
+
+
+def test_a_month_says_itself_which_version_it_is(lake: Lake, tmp_path: Path) -> None:
+    for rows in (1, 2):
+        lake.put(CONTRACT, JANUARY, numbered_file(CONTRACT, JANUARY, rows, "x", tmp_path / "month"))
+        assert {JANUARY: lake.get(CONTRACT, JANUARY).version} == lake.versions(CONTRACT)
+
+
+def test_months_of_other_datasets_and_months_a_dataset_cannot_have_have_no_version(lake: Lake, tmp_path: Path) -> None:
+    file = numbered_file(CONTRACT, JANUARY, 1, "x", tmp_path / "month")
+    lake.put(contract_of(dataset="other"), JANUARY, file)
+    lake.put(contract_of(dataset="probe_trips"), JANUARY, file)
+    for month in (Month(2019, 12), Month(2999, 1)):  # the first month is 2020-01
+        lake.put(CONTRACT, month, file)
+    assert lake.versions(CONTRACT) == {}
+
+
 def test_different_months_from_two_processes_at_once_both_arrive(lake: Lake, url: str, tmp_path: Path) -> None:
     months = {JANUARY: 1_000, FEBRUARY: 2_000}
     files = {it: numbered_file(CONTRACT, it, rows, "x", tmp_path / str(it)).path for it, rows in months.items()}

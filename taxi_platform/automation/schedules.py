@@ -1,0 +1,93 @@
+"""The safety net below the sensors: once a month, whatever should be here by now and is not."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from taxi_platform.automation import watch
+from taxi_platform.automation.history import months_of, unfinished
+from taxi_platform.automation.outcomes import DATASET
+from taxi_platform.automation.sensors import CAUSE, LONGEST_LOOK, NEW_YORK
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.month import Month
+from taxi_platform.core.source import NotPublishedError, RetryPolicy, Source, UnavailableError
+from taxi_platform.resources import SourceResource
+
+#: A schedule does not come back for a month: a source that does not answer is asked again at once.
+_PERSISTENT = RetryPolicy(attempts=3, longest_wait=2.0, timeout=10.0)
+
+
+def build_monthly_schedule(
+    contract: TripContract, catalog: Catalog, status: dg.DefaultScheduleStatus
+) -> dg.ScheduleDefinition:
+    """The schedule that asks for every month that TLC should have published by now and the warehouse does not have.
+
+    Args:
+        contract: The dataset.
+        catalog: The contracts.
+        status: Whether it is on until somebody says otherwise.
+    """
+    # What counts is the table: a month that failed on its way there is asked for again, once a month.
+    table, job = dg.AssetKey(["warehouse", contract.table]), f"{contract.table}_job"
+
+    # By the 20th, the month that ended 110 to 140 days before has been published even when TLC was at its slowest.
+    @dg.schedule(
+        name=f"{contract.dataset}_monthly",
+        cron_schedule="0 6 20 * *",
+        execution_timezone=str(NEW_YORK),
+        job_name=job,
+        default_status=status,
+        description=f"Runs {contract.dataset} months that should be here by now: the safety net below the sensor.",
+    )
+    def monthly(
+        context: dg.ScheduleEvaluationContext, source: SourceResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        at = context.scheduled_execution_time.astimezone(NEW_YORK)
+        busy = unfinished(context.instance, contract)  # first: a month whose run ends before the next line is here
+        due = watch.overdue(contract.first_month, at.date(), months_of(context.instance, table))
+        absent = [month for month in due if month not in busy]
+        late = _unpublished(source.open(catalog, _PERSISTENT), contract, absent)
+        told = f"not published, though it should be: {', '.join(map(str, late))}"
+        for month in absent:
+            if month not in late:
+                yield dg.RunRequest(
+                    run_key=f"{contract.dataset} {month} due {at:%Y-%m-%d}",
+                    partition_key=str(month),
+                    tags={DATASET: contract.dataset, CAUSE: "overdue"},
+                )
+        if late:
+            context.log.warning(f"{contract.dataset}: {told}")
+        if late == absent:
+            yield dg.SkipReason(told if late else "every month due is here, or on its way")
+
+    return monthly
+
+
+def build_zones_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """The schedule that fetches the zone lookup anew, which TLC changes now and then without a word."""
+    return dg.ScheduleDefinition(
+        name="taxi_zones_monthly",
+        job_name="taxi_zones_job",
+        cron_schedule="0 5 20 * *",
+        execution_timezone=str(NEW_YORK),
+        default_status=status,
+        description="Fetches the zone lookup anew.",
+    )
+
+
+def _unpublished(store: Source, contract: TripContract, months: Iterable[Month]) -> list[Month]:
+    """The months that are certainly not published; of a source that does not answer, the runs ask more patiently."""
+    found: list[Month] = []
+    started = time.monotonic()
+    for month in months:
+        try:
+            store.probe(contract, month)
+        except NotPublishedError:
+            found.append(month)
+        except UnavailableError:
+            break
+        if time.monotonic() - started > LONGEST_LOOK:
+            break
+    return found
