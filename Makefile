@@ -52,12 +52,28 @@ dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
 	@$(LAUNCH) dev '$(PORT)'
 
 .PHONY: backfill
-backfill: $(READY) ## Queue months for the daemon of `make dev`: make backfill DATASET=green FROM=2020-10 TO=2020-12
+backfill: $(READY) ## Run months by the daemon of `make dev`, and watch: make backfill DATASET=green FROM=2020-10 TO=2020-12
 	@$(LAUNCH) backfill '$(DATASET)' '$(FROM)' '$(TO)'
+
+.PHONY: follow
+follow: $(READY) ## Watch a backfill that is running: make follow BACKFILL=abcdefgh
+	@$(LAUNCH) follow '$(BACKFILL)'
+
+.PHONY: cancel
+cancel: $(READY) ## Cancel the months of a backfill that are not done: make cancel BACKFILL=abcdefgh
+	@$(LAUNCH) cancel '$(BACKFILL)'
+
+.PHONY: env
+env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen
+	@python3 deploy/compose/write_env.py
 
 .PHONY: docs
 docs: $(READY) ## Write docs/data-dictionary.md anew from the contracts
 	@$(BIN)/python -m taxi_platform.core.catalog.dictionary > docs/data-dictionary.md
+
+.PHONY: screenshots
+screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium)
+	@SCREENSHOTS=docs $(BIN)/python -m pytest -n0 taxi_platform_tests/test_browser.py
 
 .PHONY: test
 test: $(READY) ## Run every test
@@ -68,12 +84,13 @@ test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is
 	@$(BIN)/python -m taxi_platform_tests.faults
 
 .PHONY: check
-check: $(READY) ## Lint, format, types, lock and definitions
+check: $(READY) ## Lint, format, types, lock, definitions and docker-compose.yaml
 	@$(BIN)/uv lock --check --quiet
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/dagster definitions validate -w workspace.yaml --log-level error
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 .PHONY: fix
 fix: $(READY) ## Format, and mend what the linter can

@@ -1,8 +1,10 @@
-"""What `make run`, `zones`, `backfill` and `dev` start, after a look at what they were given.
+"""What `make run`, `zones`, `backfill` and the like start, after a look at what they were given.
 
     python -m taxi_platform.launch run DATASET MONTH [CONFIG]
     python -m taxi_platform.launch zones
     python -m taxi_platform.launch backfill DATASET FROM TO
+    python -m taxi_platform.launch follow BACKFILL
+    python -m taxi_platform.launch cancel BACKFILL
     python -m taxi_platform.launch dev PORT
 
 What cannot work is said in one line before Dagster is started, and why a run failed once more after its long log. The
@@ -11,7 +13,6 @@ work itself is done by Dagster's own commands.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import uuid
@@ -31,6 +32,10 @@ _PROJECT = Path(__file__).parent.parent
 _DEFINITIONS = "taxi_platform.definitions"
 _DAGSTER = str(Path(sys.executable).parent / "dagster")
 _TAG = "taxi/launch"
+#: The status of a process that looked for the daemon in vain.
+_NO_DAEMON = 3
+#: Months at once: each takes up to 1 GB of memory, and the disk has to keep up.
+_WIDEST = 8
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
                 return _execute(home, "taxi_zones_job")
             case "backfill", [dataset, first, last]:
                 return _backfill(home, _checked(dataset, first, last), first, last)
+            case "follow" | "cancel", [backfill]:
+                return _attend(home, command, backfill)
             case "dev", [port]:
                 # In place of this process: whoever ends it ends Dagster, which ends what it started.
                 command = [_DAGSTER, "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port]
@@ -74,23 +81,29 @@ def _prepare() -> Path:
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
     home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    source, prepared = _PROJECT / "deploy" / "local" / "dagster.yaml", home / ".prepared.yaml"
+    told, prepared = _instance_settings(), home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".prepare.lock"):
-            if not prepared.exists() or prepared.read_text() != source.read_text():
+            if not prepared.exists() or prepared.read_text() != told:
                 (home / ".nux").mkdir(exist_ok=True)
                 (home / ".nux" / "nux.yaml").write_text("seen: true\n")  # no newsletter dialog over the first page
-                shutil.copyfile(source, home / "dagster.yaml")
+                (home / "dagster.yaml").write_text(told)
                 # Two first runs at once would each make the tables, and leave a database neither can use. Only when
                 # they are made is the instance prepared: who is killed before leaves it to the next to do all of it.
                 if _in_instance(home, "instance.get_runs_count()") == 0:
-                    shutil.copyfile(source, prepared)
+                    prepared.write_text(told)
     except OSError as error:
         raise SettingsError(
             f"{error.strerror}", where=str(home), fix="set TAXI_DATA_DIR to a folder you can write to"
         ) from error
     return home
+
+
+def _instance_settings() -> str:
+    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears."""
+    told = (_PROJECT / "deploy" / "local" / "dagster.yaml").read_text(encoding="utf-8")
+    return told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
 
 
 def _checked(dataset: str, *months: str) -> str:
@@ -147,15 +160,19 @@ def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
             cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
             fix="start `make dev` with them",
         )
-    alive = "sys.exit(not all(it.healthy for it in instance.get_daemon_statuses(['BACKFILL']).values()))"
-    if _in_instance(home, alive):
+    alive = "all(it.healthy for it in instance.get_daemon_statuses(['BACKFILL']).values())"
+    status = _in_instance(home, f"sys.exit(0 if {alive} else {_NO_DAEMON})")
+    if status == _NO_DAEMON:
         raise TaxiPlatformError(
             "nothing would run the months", cause="no daemon is running", fix="run `make dev` first"
         )
-    months = ["--from", first, "--to", last]
-    return _dagster(
-        home, "job", "backfill", "-w", "workspace.yaml", "-j", f"{dataset}_trips_job", *months, "--noprompt"
-    )
+    return status or _run(home, sys.executable, "-m", "taxi_platform.backfill", "start", dataset, first, last)
+
+
+def _attend(home: Path, command: str, backfill: str) -> int:
+    if not backfill:
+        raise TaxiPlatformError("which backfill?", fix=f"make {command} BACKFILL=… with the name it was given")
+    return _run(home, sys.executable, "-m", "taxi_platform.backfill", command, backfill)
 
 
 def _dagster(home: Path, *arguments: str) -> int:
@@ -165,7 +182,9 @@ def _dagster(home: Path, *arguments: str) -> int:
 def _in_instance(home: Path, *statements: str) -> int:
     """Run a few statements with Dagster's instance at hand, in a process of their own: only they wait for Dagster."""
     lines = [
-        "import sys, dagster as dg",
+        "import signal, sys",
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)",  # Ctrl-C ends it without a word
+        "import dagster as dg",
         "with dg.DagsterInstance.get() as instance:",
         *(f"    {it}" for it in statements),
     ]
@@ -176,7 +195,8 @@ def _run(home: Path, *command: str) -> int:
     with subprocess.Popen(command, env=environment() | {"DAGSTER_HOME": str(home)}) as process:  # noqa: S603 (ours)
         while True:
             try:
-                return process.wait()
+                status = process.wait()
+                return status if status >= 0 else 128 - status  # as shells say which signal it was
             except KeyboardInterrupt:
                 continue  # it was told too, and ends in its own time
 

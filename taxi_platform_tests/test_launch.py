@@ -53,6 +53,7 @@ def _run(command: list[str], cwd: Path, environment: dict[str, str]) -> subproce
         ),
         (("backfill", "green", "2020-03", "2020-01"), {}, ["FROM=2020-03 is after TO=2020-01"]),
         (("backfill", "green", "2020-01", "2020-02"), {"SOURCE": "sample"}, ["takes no SOURCE", "make dev"]),
+        (("follow", ""), {}, ["which backfill?", "make follow BACKFILL=…"]),
         (("backfill", "green", "2020-01", "2020-02"), {}, ["no daemon is running", "make dev"]),
     ],
 )

@@ -1,0 +1,268 @@
+"""Many months through the queue of a real daemon, as people start, watch, leave and cancel them in a terminal."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.month import Month
+from taxi_platform.core.source.sample import write_month
+
+#: A hundred seconds on two idle cores, all of it in the first test; a busy machine may take several times that.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
+ROOT = Path(__file__).parents[1]
+YEAR = [f"2020-{number:02d}" for number in range(1, 13)]
+ROWS = 300
+KEPT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in ("MFLAGS", "SOURCE", "CONFIG")
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that was run.
+
+    Attributes:
+        status: Its exit status.
+        said: What it wrote, to stdout and stderr.
+    """
+
+    status: int
+    said: str
+
+    @property
+    def backfill(self) -> str:
+        """The backfill's name."""
+        return name_in(self.said)
+
+
+@dataclass(frozen=True)
+class Station:
+    """Everything that was done, once, for all tests here: there is one daemon, and it takes its time.
+
+    Attributes:
+        green: A year of green by `make backfill`, into a file.
+        yellow: A year of yellow, at a terminal.
+        left: Three months of fhv, one of which is not published; Ctrl-C as soon as they were begun.
+        followed: The same, looked at again.
+        cancelled: What `cancel` said of five months that were waiting.
+        end_of_cancelled: What became of those.
+    """
+
+    folder: Path
+    daemon: "Terminal"
+    green: Ended
+    yellow: Ended
+    left: Ended
+    followed: Ended
+    cancelled: Ended
+    end_of_cancelled: Ended
+
+    def daemon_said(self) -> bytes:
+        """What the daemon and every run wrote."""
+        return bytes(self.daemon.said)
+
+    def runs(self, backfill: str) -> list[dg.RunRecord]:
+        """A backfill's runs, by when they were started."""
+        with dg.DagsterInstance.from_config(str(self.folder / "home")) as instance:
+            runs = instance.get_run_records(dg.RunsFilter(tags={"dagster/backfill": backfill}))
+        return sorted(runs, key=lambda it: it.start_time or 0.0)
+
+
+@dataclass
+class Terminal:
+    """A command at work; with a terminal of its own, if it is to think that a person looks on."""
+
+    process: subprocess.Popen[bytes]
+    reader: threading.Thread
+    said: bytearray
+
+    def wait_for(self, pattern: str) -> str:
+        """Wait until it has said something."""
+        wait_until(lambda: re.search(pattern, self.said.decode()) or self.process.poll() is not None)
+        return self.said.decode()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self) -> Ended:
+        """Wait until it has ended."""
+        status = self.process.wait(600)
+        self.reader.join(30)
+        return Ended(status, self.said.decode())
+
+
+def begin(folder: Path, *command: str, at_terminal: bool = False) -> Terminal:
+    theirs, ours = reversed(pty.openpty()) if at_terminal else reversed(os.pipe())
+    environ = KEPT | {
+        "DAGSTER_HOME": str(folder / "home"),
+        "TAXI_DATA_DIR": str(folder / "data"),
+        "TAXI_SOURCE": str(folder / "source"),
+        "TERM": "xterm",
+        "COLUMNS": "120",
+    }
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    said = bytearray()
+
+    def read() -> None:
+        with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as file:  # a terminal nobody writes to is an error
+            while part := file.read(1 << 16):
+                said.extend(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    return Terminal(process, reader, said)
+
+
+def launch(folder: Path, *arguments: str, at_terminal: bool = False) -> Terminal:
+    return begin(folder, sys.executable, "-m", "taxi_platform.launch", *arguments, at_terminal=at_terminal)
+
+
+def name_in(said: str) -> str:
+    (name,) = re.findall(r"is backfill (\w+);", said)
+    return name
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None, None]:
+    folder = tmp_path_factory.mktemp("backfill")
+    months = {"green": YEAR, "yellow": YEAR, "fhv": ["2021-01", "2021-03"], "fhvhv": YEAR}
+    (folder / "source").mkdir()
+    for dataset, keys in months.items():
+        for key in keys:
+            path = folder / "source" / f"{dataset}_tripdata_{key}.csv.gz"
+            write_month(load_catalog().trips[dataset], Month.parse(key), ROWS, path)
+    (folder / "home").mkdir()
+    (folder / "home" / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
+        assert instance.get_runs_count() == 0  # its tables are made before several processes come at once
+        daemon = begin(folder, str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", "workspace.yaml")
+        try:
+            wait_until(lambda: instance.get_daemon_statuses(["BACKFILL"])["BACKFILL"].healthy)
+            started = [
+                begin(folder, "make", "backfill", "DATASET=green", "FROM=2020-01", "TO=2020-12"),
+                launch(folder, "backfill", "yellow", "2020-01", "2020-12", at_terminal=True),
+                launch(folder, "backfill", "fhv", "2021-01", "2021-03"),
+                launch(folder, "backfill", "fhvhv", "2019-02", "2019-06"),
+            ]
+            green, yellow, left, waiting = started
+            left.wait_for("is backfill")
+            left.interrupt()
+            name = name_in(waiting.wait_for("is backfill"))
+            queued = dg.RunsFilter(tags={"dagster/backfill": name}, statuses=[dg.DagsterRunStatus.QUEUED])
+            wait_until(lambda: instance.get_runs_count(queued) == 5)
+            cancelled = launch(folder, "cancel", name)
+            followed = launch(folder, "follow", name_in(left.end().said))
+            yield Station(
+                folder=folder,
+                daemon=daemon,
+                green=green.end(),
+                yellow=yellow.end(),
+                left=left.end(),
+                followed=followed.end(),
+                cancelled=cancelled.end(),
+                end_of_cancelled=waiting.end(),
+            )
+        finally:
+            daemon.interrupt()
+            daemon.end()
+
+
+def test_every_month_of_two_datasets_arrives_and_none_stumbles_over_a_lock(station: Station) -> None:
+    for ended in (station.green, station.yellow):
+        runs = station.runs(ended.backfill)
+        assert [it.dagster_run.status for it in runs] == [dg.DagsterRunStatus.SUCCESS] * 12
+    with duckdb.connect(str(station.folder / "data" / "warehouse.duckdb"), read_only=True) as warehouse:
+        for dataset in ("green", "yellow"):
+            query = f"SELECT DISTINCT strftime(source_month, '%Y-%m') FROM taxi.{dataset}_trips ORDER BY 1"
+            assert [month for (month,) in warehouse.execute(query).fetchall()] == YEAR
+    logs = [path for path in (station.folder / "home").rglob("*") if path.is_file()]
+    said = [path.read_bytes() for path in logs] + [station.daemon_said()]
+    assert not [it for it in said if b"Could not set lock" in it or b"database is locked" in it]
+
+
+def test_the_newest_months_come_first(station: Station) -> None:
+    for ended in (station.green, station.yellow):
+        months = [it.dagster_run.tags["dagster/partition"] for it in station.runs(ended.backfill)]
+        # Two run at once: which of two starts first is chance.
+        assert all(later < earlier for earlier, later in zip(months, months[2:], strict=False)), months
+
+
+def test_a_file_or_a_pipe_gets_a_line_for_each_month_and_a_table_at_the_end(station: Station) -> None:
+    said = station.green.said
+    assert station.green.status == 0
+    for month in YEAR:
+        assert re.search(rf"^green {month} +\d+ rows +\d+\.\d s$", said, re.MULTILINE)
+        assert re.search(rf"│ green {month} │ success │ \d+ +│ \d+ +│ \d+\.\d +│ +│", said)
+    assert re.search(r"12 of 12 months, 3,\d{3} rows", said)
+    assert "\x1b[" not in said
+
+
+def test_a_terminal_gets_a_bar_that_says_how_far_how_fast_and_how_long(station: Station) -> None:
+    said = station.yellow.said
+    assert station.yellow.status == 0
+    assert "waiting for the first to start" in said
+    seen = {int(done) for done in re.findall(r"(\d+)/12", said)}
+    assert len(seen) > 4
+    assert re.search(r"[1-9]\d* rows/s", said)
+    assert re.search(r"[1-9]\d* s left", said)
+    assert re.search(r"12 of 12 months", said)
+
+
+def test_ctrl_c_leaves_it_running_and_says_how_to_go_on(station: Station) -> None:
+    name = station.left.backfill
+    assert station.left.status == 130
+    assert "The backfill goes on." in station.left.said
+    assert f"make follow BACKFILL={name}" in station.left.said
+    assert f"make cancel BACKFILL={name}" in station.left.said
+    assert "Traceback" not in station.left.said
+    assert len(station.runs(name)) == 3
+
+
+def test_a_month_that_fails_does_not_stop_the_others_and_the_table_says_why(station: Station) -> None:
+    assert station.followed.status == 1
+    assert "2 of 3 months" in station.followed.said
+    (line,) = [it for it in station.followed.said.splitlines() if it.startswith("fhv 2021-02  ")]
+    assert line.startswith("fhv 2021-02  failure: fhv 2021-02: not published by this source at ")
+    assert re.search(r"│ fhv 2021-02 │ failure │ 0 .*fhv 2021-02: not", station.followed.said)
+    for month in ("2021-01", "2021-03"):
+        assert re.search(rf"│ fhv {month} │ success │", station.followed.said)
+
+
+def test_cancelling_ends_the_months_that_wait(station: Station) -> None:
+    name = station.end_of_cancelled.backfill
+    assert station.cancelled.status == 0
+    assert f"5 months of backfill {name} were cancelled" in station.cancelled.said
+    assert station.end_of_cancelled.status == 1
+    assert "0 of 5 months" in station.end_of_cancelled.said
+    assert {it.dagster_run.status for it in station.runs(name)} == {dg.DagsterRunStatus.CANCELED}
+
+
+@pytest.mark.parametrize("command", ["follow", "cancel"])
+def test_a_backfill_there_is_not_is_told(station: Station, command: str) -> None:
+    ended = launch(station.folder, command, "abcdefgh").end()
+    assert (ended.status, ended.said.strip()) == (2, "There is no backfill abcdefgh.")
