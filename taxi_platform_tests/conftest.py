@@ -25,3 +25,9 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Generator[BigQueryServ
 def bigquery_itself() -> Generator[str, None, None]:
     with live_dataset() as url:
         yield url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: what begins last is what everybody waits for."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)

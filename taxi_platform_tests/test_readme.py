@@ -29,6 +29,7 @@ from taxi_platform_tests.core.lake.gcs_server import running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 from taxi_platform_tests.postgres_server import PostgresServer
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

@@ -7,6 +7,7 @@ import pytest
 from taxi_platform_tests.faults.campaign import Outcome, Round, carry_out, dozen, everything
 from taxi_platform_tests.faults.stores import COMBINATIONS, Servers
 
+pytestmark = pytest.mark.long
 ROUNDS = dozen()
 
 
