@@ -12,6 +12,7 @@ _CORE = "taxi_platform.core"
 _HTTP = f"{_CORE}.source.http"
 _SOURCE = f"{_CORE}.source.source"
 _CLEAN = f"{_CORE}.cleaning.clean"
+_STAGE = f"{_CORE}.cleaning.stage"
 _FINDINGS = f"{_CORE}.findings"
 _FILES = f"{_CORE}.files"
 _FOLDER = f"{_CORE}.lake.folder"
@@ -48,12 +49,12 @@ _FILES_OF_A_MONTH = (
     Point("raw file not yet in Dagster's records", Spot(_OF_FILES, "RawIOManager.handle_output", RETURN)),
     Point(
         "while the raw file is scanned",
-        Spot(_CLEAN, "_fill_stage", "con.execute(_stage_sql("),
-        Spot(_CLEAN, "_fill_stage", RETURN),
+        Spot(_STAGE, "fill_stage", "con.execute(_stage_sql("),
+        Spot(_STAGE, "fill_stage", RETURN),
     ),
     Point(
         "while cleaned rows are written",
-        Spot(_CLEAN, "clean", "COPY (SELECT {names} FROM stage.trips"),
+        Spot(_CLEAN, "clean", "COPY (SELECT {columns} FROM stage.trips"),
         Spot(_CLEAN, "clean", "turned_away = "),
     ),
     BETWEEN_COPIES,

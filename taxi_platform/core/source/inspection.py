@@ -5,7 +5,6 @@ One pass over the bytes: a gzip stream is read to its end, lines are counted, a 
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
+from isal import igzip
 
 from taxi_platform.core.parquet import read_footer
 from taxi_platform.core.source.errors import CorruptError
@@ -68,7 +68,7 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
             return Inspection(rows=read_footer(path).num_rows, encoding="utf-8")
         with open_csv(path) as file:
             counted = _count_lines(file)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, igzip.BadGzipFile) as error:
         raise corrupt("the gzip file does not read to its end", str(error)) from error
     except (pa.ArrowInvalid, OSError) as error:
         if getattr(error, "errno", None) is not None:  # the disk's trouble; Arrow's own OSErrors have no number
@@ -82,7 +82,7 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
 def open_csv(path: Path) -> BinaryIO:
     """The bytes of a CSV, unpacked if its name says that it is packed."""
     name = path.name.removesuffix(".part")
-    return cast(BinaryIO, gzip.open(path, "rb") if name.endswith(".gz") else path.open("rb"))
+    return cast(BinaryIO, igzip.IGzipFile(path, "rb") if name.endswith(".gz") else path.open("rb"))
 
 
 def _count_lines(file: BinaryIO) -> Inspection | None:

@@ -1,0 +1,131 @@
+"""The stage: the rows of one raw file, converted and judged, in DuckDB tables that live as long as a cleaning.
+
+`stage.trips` has the rows in the order of the file: the columns the file has anything for; `broken`, the rules a row
+breaks; `unreadable_bits`, the columns whose value did not convert; and `original`, the row as published, of those that
+will be turned away. `stage.malformed` has the lines that are no rows.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, RuleAction, TripContract
+from taxi_platform.core.cleaning.conversion import NO_EXTRA, conversions, extra_columns
+from taxi_platform.core.cleaning.judge import UNREADABLE, Judge
+from taxi_platform.core.cleaning.reading import RawTable, are_lines_of
+from taxi_platform.core.engine import identifier
+from taxi_platform.core.month import Month
+from taxi_platform.core.source.files import RawFile
+
+#: So many columns make the digest by which duplicates are suspected; TLC's first ones tell most rows apart.
+_DIGESTED = 6
+
+_NO_LINES = "SELECT NULL::BIGINT AS row_number, NULL::VARCHAR AS line WHERE false"
+
+
+def fill_stage(
+    con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, table: RawTable, judge: Judge
+) -> bool:
+    """Scan the raw file into the stage.
+
+    Returns:
+        Whether every row arrived, and is known by its number.
+    """
+    try:
+        con.execute(_stage_sql(contract, month, table, judge))
+    except (duckdb.InvalidInputException, duckdb.OutOfMemoryException):
+        return False  # bytes that DuckDB's CSV parser stops at, or looks past for the end of a line until memory ends
+    con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
+    ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
+    ((malformed, last),) = con.execute("SELECT count(*), max(row_number) FROM stage.malformed").fetchall()
+    if rows + malformed != raw.rows:
+        return False
+    # DuckDB numbers blank lines too, and some line ends twice.
+    numbered = con.execute("SELECT row_number, line FROM stage.malformed ORDER BY row_number")
+    if malformed and not are_lines_of(raw, iter(numbered.fetchone, None)):
+        return False
+    if raw.cut_line is not None and (not malformed or last != raw.rows):
+        con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")
+        con.execute("INSERT INTO stage.malformed VALUES (?, ?)", [raw.rows, raw.cut_line])
+    return True
+
+
+def mark_duplicates(con: duckdb.DuckDBPyConnection, staged: list[str], judge: Judge) -> None:
+    """Mark every row that an earlier one is equal to. Only rows whose digest is not alone are compared in full."""
+    con.execute(f"""
+        WITH hashed AS (
+            SELECT rowid AS id, hash({", ".join(staged[:_DIGESTED])}) AS digest FROM stage.trips
+        ), suspects AS (
+            SELECT id FROM hashed WHERE digest IN (SELECT digest FROM hashed GROUP BY digest HAVING count(*) > 1)
+        ), copies AS (
+            SELECT rowid AS id, row_number() OVER (PARTITION BY {", ".join(staged)} ORDER BY rowid) AS copy
+            FROM stage.trips
+            WHERE rowid IN (SELECT id FROM suspects)
+        )
+        UPDATE stage.trips SET broken = broken | {judge.bits[judge.duplicate_rule]}
+        WHERE rowid IN (SELECT id FROM copies WHERE copy > 1)
+    """)
+
+
+def staged_columns(contract: TripContract, table: RawTable, judge: Judge) -> list[str]:
+    """The stored columns that the file has anything for."""
+    names = [it.column.name for it in conversions(contract, table.fields) if it.fields]
+    has_extra = extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable) != NO_EXTRA
+    return [*names, EXTRA_COLUMNS] if has_extra else names
+
+
+def unreadable_bits(contract: TripContract) -> dict[str, int]:
+    """The bit that says of a row that its value of a column did not convert."""
+    return {column.name: 1 << place for place, column in enumerate(contract.columns)}
+
+
+def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Judge) -> str:
+    """The one scan: every field converted, every row judged, the original kept of those that will be turned away.
+
+    Columns the file does not have are known to the rules, as null, and are not stored.
+    """
+    converted = conversions(contract, table.fields)
+    casts = {alias: cast for it in converted for alias, cast in it.casts.items()}
+    parts = {alias: part for it in converted for alias, part in it.parts.items()}
+    values = ",\n".join(f"{it.value} AS {it.column.name}" for it in converted)
+    extra = extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable)
+    broken = [f"if({it.is_broken}, {unreadable_bits(contract)[it.column.name]}, 0)" for it in converted]
+    # Which row is a later duplicate is not known yet; if such rows are to be turned away, every row keeps its original.
+    every_original = judge.actions.get(judge.duplicate_rule) is RuleAction.REJECT
+    turned_away = "true" if every_original else f"broken & {judge.rejecting} > 0"
+    return f"""
+        CREATE OR REPLACE TABLE stage.trips AS
+        WITH casts AS (
+            SELECT {_named({field.column: field.column for field in table.fields} | casts)}
+            FROM {table.scan}
+        ), parts AS (
+            SELECT *, {_named(parts)} FROM casts
+        ), converted AS (
+            SELECT
+                {values},
+                {extra} AS {EXTRA_COLUMNS},
+                ({" | ".join(broken) or "0"})::BIGINT AS unreadable_bits,
+                DATE '{month.first_day}' AS {SOURCE_MONTH},
+                {", ".join(field.column for field in table.fields)}
+            FROM parts
+        ), judged AS (
+            SELECT *, unreadable_bits > 0 AS {UNREADABLE}, ({judge.broken})::INTEGER AS broken FROM converted
+        )
+        SELECT
+            {", ".join(staged_columns(contract, table, judge))},
+            broken,
+            unreadable_bits,
+            if({turned_away}, {_original(table)}, NULL) AS original
+        FROM judged
+    """
+
+
+def _named(expressions: dict[str, str]) -> str:
+    """A select list."""
+    return ",\n".join(f"{expression} AS {name}" for name, expression in expressions.items())
+
+
+def _original(table: RawTable) -> str:
+    """SQL for the row as it was published: a JSON object of name to value, every value as text."""
+    entries = ", ".join(f"{identifier(field.label)}: {field.column}::VARCHAR" for field in table.fields)
+    return f"to_json({{{entries}}})::VARCHAR"
