@@ -1,12 +1,12 @@
 """An asset as the type its reader asks for: a DataFrame, an Arrow table, a DuckDB relation, or the file itself."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-import pandas as pd
 import pyarrow as pa
 
 from taxi_platform.core import engine
@@ -18,13 +18,11 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
 
-#: By the reader's annotation; no annotation means a DataFrame.
+#: By the reader's annotation; a DataFrame is not among them (see `_is_dataframe`).
 _TYPES: dict[Any, Callable[[duckdb.DuckDBPyRelation], Any]] = {
-    pd.DataFrame: lambda relation: relation.df(),
     pa.Table: lambda relation: relation.to_arrow_table(),
     duckdb.DuckDBPyRelation: lambda relation: relation,
 }
-_DEFAULT = _TYPES[pd.DataFrame]
 
 
 def months_of(context: dg.InputContext) -> list[Month]:
@@ -39,10 +37,17 @@ def load_relation(relation: duckdb.DuckDBPyRelation, context: dg.InputContext) -
         TaxiPlatformError: The reader asks for a type that rows cannot be loaded as; names those that can.
     """
     asked = context.dagster_type.typing_type
-    convert = _DEFAULT if asked is Any else _TYPES.get(asked)
-    if convert is None:
+    if asked is Any or _is_dataframe(asked):
+        return relation.df()
+    if asked not in _TYPES:
         raise not_loadable(context)
-    return convert(relation)
+    return _TYPES[asked](relation)
+
+
+def _is_dataframe(asked: Any) -> bool:
+    """Whether a reader asks for a DataFrame: one who does has imported pandas, and no run of ours waits for it."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and asked is pandas.DataFrame
 
 
 def not_loadable(context: dg.InputContext) -> TaxiPlatformError:

@@ -8,7 +8,7 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError, UnavailableError
 from taxi_platform.core.source.files import Edition, Publication, RawFile
 from taxi_platform.core.source.folder import FolderOrigin
-from taxi_platform.core.source.http import HttpOrigin, RetryPolicy
+from taxi_platform.core.source.retry import RetryPolicy
 from taxi_platform.core.source.sample import SampleOrigin
 from taxi_platform.core.source.source import Fetched, Source, base_candidates, sample_candidates, web_candidates
 from taxi_platform.core.urls import local_path
@@ -45,5 +45,7 @@ def open_source(
         return Source(SampleOrigin(catalog, sample_rows), sample_candidates, raw_dir)
     if folder is not None:
         return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir)
+    from taxi_platform.core.source.http import HttpOrigin  # only who downloads waits for requests to be imported
+
     candidates = web_candidates if setting == "web" else base_candidates(setting.rstrip("/"))
     return Source(HttpOrigin(retry or RetryPolicy()), candidates, raw_dir)

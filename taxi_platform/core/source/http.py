@@ -19,28 +19,12 @@ from taxi_platform.core.files import write_text
 from taxi_platform.core.source.errors import SourceError, UnavailableError
 from taxi_platform.core.source.files import Publication
 from taxi_platform.core.source.progress import Progress
+from taxi_platform.core.source.retry import RetryPolicy
 from taxi_platform.core.urls import mask_url
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 18
 _HEADERS = {"User-Agent": "taxi-platform (+https://www.nyc.gov/site/tlc)", "Accept-Encoding": "identity"}
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How patiently a source that is failing is asked again.
-
-    Attributes:
-        attempts: Requests in all, before giving up.
-        first_wait: Seconds before the second request; doubled each time, with jitter.
-        longest_wait: Seconds, at most, between two requests, whatever the server asks for.
-        timeout: Seconds without an answer, or without a byte, after which a request has failed.
-    """
-
-    attempts: int = 5
-    first_wait: float = 0.5
-    longest_wait: float = 60.0
-    timeout: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ One pass over the bytes: a gzip stream is read to its end, lines are counted, a 
 
 from __future__ import annotations
 
+import codecs
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+import numpy as np
 import pyarrow as pa
 from isal import igzip
 
@@ -20,6 +21,7 @@ from taxi_platform.core.source.files import Publication
 
 _CHUNK = 1 << 20
 _BLANK = (b"", b"\r")
+_LF, _CR = b"\n\r"
 
 
 @dataclass(frozen=True)
@@ -87,45 +89,52 @@ def open_csv(path: Path) -> BinaryIO:
 
 def _count_lines(file: BinaryIO) -> Inspection | None:
     """Count the lines of a CSV that are not blank; None if there are none."""
-    lines, encoding, last, ends_crlf = 0, "utf-8", b"", False
-    for block in _whole_lines(file):
-        lines += block.count(b"\n")
-        if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
-            lines -= sum(line in _BLANK for line in block.split(b"\n")[:-1])
-        if encoding == "utf-8" and not block.isascii() and not _is_utf8(block):
-            encoding = "latin-1"
-        ends_crlf = ends_crlf or block.endswith(b"\r\n")
-        last = block
-    if last and not last.endswith(b"\n"):
+    lines, encoding, ends_crlf, rest = 0, _Encoding(), False, b""
+    while chunk := file.read(_CHUNK):
+        encoding.see(chunk)
+        text = np.frombuffer(chunk, np.uint8)
+        ends = np.flatnonzero(text == _LF)
+        if not ends.size:
+            rest += chunk
+            continue
+        lengths = np.diff(ends, prepend=-1) - 1
+        lengths[0] += len(rest)
+        returned = text[ends - 1] == _CR
+        if ends[0] == 0:  # what is before the chunk's first byte is not in the chunk
+            returned[0] = rest.endswith(b"\r")
+        blank = (lengths == 0) | ((lengths == 1) & returned)
+        lines += ends.size - int(np.count_nonzero(blank))
+        ends_crlf = ends_crlf or bool(returned[-1])
+        rest = chunk[ends[-1] + 1 :]
+    if rest not in _BLANK:
         lines += 1
-    else:
-        last = b""
     if lines == 0:
         return None
-    is_cut = ends_crlf and last and not last.endswith(b"\r")  # with its CR the line is whole
+    is_cut = ends_crlf and rest not in _BLANK and not rest.endswith(b"\r")  # with its CR the line is whole
+    name = encoding.name()
     return Inspection(
         rows=lines - 1,  # one of the lines is the header
-        encoding=encoding,
-        cut_line=last.decode(encoding) if is_cut and lines > 1 else None,
+        encoding=name,
+        cut_line=rest.decode(name) if is_cut and lines > 1 else None,
     )
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks that end at a line's end; the last one does not if the file does not, and is one line then."""
-    rest = b""
-    while chunk := file.read(_CHUNK):
-        block = rest + chunk
-        end = block.rfind(b"\n") + 1
-        if end:
-            yield block[:end]
-        rest = block[end:]
-    if rest not in _BLANK:
-        yield rest
+class _Encoding:
+    """Whether bytes that come in pieces are UTF-8."""
 
+    def __init__(self) -> None:
+        self._decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
 
-def _is_utf8(block: bytes) -> bool:
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    def see(self, piece: bytes, *, is_last: bool = False) -> None:
+        """Look at the next piece; a character may be cut between two."""
+        if self._decoder is None or (piece.isascii() and not self._decoder.getstate()[0]):
+            return
+        try:
+            self._decoder.decode(piece, is_last)
+        except UnicodeDecodeError:
+            self._decoder = None
+
+    def name(self) -> Literal["utf-8", "latin-1"]:
+        """What they are, now that all were seen."""
+        self.see(b"", is_last=True)
+        return "utf-8" if self._decoder is not None else "latin-1"

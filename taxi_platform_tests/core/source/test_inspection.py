@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taxi_platform.core.source import CorruptError, Publication
+from taxi_platform.core.source import CorruptError, Publication, inspection
 from taxi_platform.core.source.inspection import Inspection, inspect
 
 MIB = 1 << 20
@@ -58,15 +58,23 @@ ENDS = st.sampled_from(["\n", "\r\n"])
 # The folder is shared by the examples: each replaces the file of the one before.
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    lines=st.lists(st.tuples(LINES, ENDS)), newline_at_end=st.booleans(), encoding=st.sampled_from(["utf-8", "latin-1"])
+    lines=st.lists(st.tuples(LINES, ENDS)),
+    newline_at_end=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "latin-1"]),
+    chunk=st.sampled_from([1, 2, 3, 7, MIB]),
 )
 def test_the_count_agrees_with_the_simplest_one(
-    tmp_path: Path, lines: list[tuple[str, str]], newline_at_end: bool, encoding: str
+    tmp_path: Path, lines: list[tuple[str, str]], newline_at_end: bool, encoding: str, chunk: int
 ) -> None:
     text = "header\n" + "".join(line + end for line, end in lines)
     content = (text if newline_at_end else text.rstrip("\r\n")).encode(encoding)
     expected = sum(line.rstrip(b"\r") != b"" for line in content.split(b"\n")) - 1
-    assert inspect_bytes(tmp_path, content).rows == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspection, "_CHUNK", chunk)  # every border there can be between two reads
+        found = inspect_bytes(tmp_path, content)
+    assert found.rows == expected
+    is_utf8 = content.decode("utf-8", "replace").encode() == content
+    assert found.encoding == ("utf-8" if is_utf8 else "latin-1")
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])

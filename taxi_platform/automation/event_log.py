@@ -1,0 +1,71 @@
+"""Dagster's own event log in SQLite, with its databases kept open."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sql import create_engine
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, QueuePool
+
+#: A run writes into its own database and the index; the UI reads those of the runs it shows.
+_KEPT = 8
+
+
+class KeptEventLogStorage(SqliteEventLogStorage):
+    """Writes what Dagster's own class writes, into the same files, without opening them anew for every event.
+
+    Dagster makes an engine and a connection per statement. Each end of one is a checkpoint, with all its writes to the
+    disk, and each beginning compiles the SQL again: for the hundred events of a run, a tenth of a small month's time.
+    """
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Dagster's hook; `base_dir` is `DAGSTER_HOME`, below which Dagster's own class would put the same files."""
+        return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data)
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Generator[Connection, None, None]:
+        with self._db_lock:
+            engine = self._engine_of(shard)
+            with engine.begin() as connection:
+                yield connection
+            # What is written stands in the write-ahead log; who watches a run looks at the database's time.
+            os.utime(self.path_for_shard(shard))
+
+    def wipe(self) -> None:
+        """Dagster's hook: forget all runs. Their files are gone then, so they must not be held open."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Dagster's hook: the end of the instance."""
+        for engine in self._engines.values():
+            engine.dispose()
+        super().dispose()
+
+    def _engine_of(self, shard: str) -> Engine:
+        engine = self._engines.get(shard)
+        if engine is None:
+            engine = self._engines[shard] = create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=QueuePool,
+                pool_size=1,
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+            )
+            self._initdb(engine)
+        self._engines.move_to_end(shard)
+        if len(self._engines) > _KEPT:
+            self._engines.popitem(last=False)[1].dispose()
+        return engine
