@@ -53,6 +53,9 @@ class DuckDBWarehouse:
         with self._transaction() as con:
             table = self._prepare(con, contract, contract.table_columns)
             self._prepare_view(con, contract)
+            # A table has no order. To keep the file's, two threads would fill row groups in part, and the checkpoint at
+            # the end would write all of them again.
+            con.execute("SET preserve_insertion_order = false")
             con.execute(f"DELETE FROM {table} WHERE {SOURCE_MONTH} = ?", [month.first_day])
             ((written,), *_) = con.execute(
                 f"INSERT INTO {table} BY NAME SELECT ?::DATE AS {SOURCE_MONTH}, * FROM {engine.parquet(file.path)}",
