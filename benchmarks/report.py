@@ -87,12 +87,15 @@ def _comparison(suite: Measured) -> Table:
     first = suite.subjects[0]
     has_work = any(it.values("work") for it in suite.subjects)
     head = [" ", "runs", "ours ÷ it", *_PROCESS]
-    work_head = ["ours ÷ it, work", "work, s", f"{RANGE} of the work, s", "work CPU, s"] if has_work else []
+    # What has no imports to leave out, such as a whole job, has no work to compare either.
+    ratio_head = ["ours ÷ it, work"] if first.values("work") else []
+    work_head = [*ratio_head, "work, s", f"{RANGE} of the work, s", "work CPU, s"] if has_work else []
     rows: list[list[str]] = []
     for it in suite.subjects:
         row = [it.title, str(len(it.runs)), _ratio(first, it, "wall"), *_process_figures(it)]
         if has_work:
-            row += [_ratio(first, it, "work"), *_spread(it.values("work")), _number(it.median("work_cpu"))]
+            row += [_ratio(first, it, "work")] if ratio_head else []
+            row += [*_spread(it.values("work")), _number(it.median("work_cpu"))]
         rows.append(row)
     return Table(suite.title, [*head, *work_head], rows)
 
