@@ -1,10 +1,12 @@
 """Dagster's instances: prepared as `make run` prepares them, given a history, asked what a run did.
 
-python -m benchmarks.instances prepare                 the instance of TAXI_DATA_DIR
-python -m benchmarks.instances verify HOME RUNS        so many runs succeeded, with every check evaluated and passed
-python -m benchmarks.instances remember DATA MONTHS    so many months of each dataset, in a data folder's instance
-python -m benchmarks.instances tick HOME               one look of every sensor that looks for months
-python -m benchmarks.instances await HOME              until the daemon is at work
+    python -m benchmarks.instances prepare                 the instance of TAXI_DATA_DIR
+    python -m benchmarks.instances verify HOME RUNS        so many runs succeeded, with every check evaluated and passed
+    python -m benchmarks.instances remember DATA MONTHS    so many months of each dataset, in a data folder's instance
+    python -m benchmarks.instances tick HOME               one look of every sensor that looks for months
+    python -m benchmarks.instances await HOME              until the daemon is at work
+
+`HOME` is an instance's folder, `DATA` a data folder with its instance in `dagster`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """What is measured with, made in processes of its own.
 
-python -m benchmarks.prepare source INPUTS ROWS FIRST LAST    generated months, kept; tells their folder
-python -m benchmarks.prepare made SOURCE MADE                 what the platform makes of 2021-01, stage by stage
-python -m benchmarks.prepare postgres MADE                    three months in the database BENCH_POSTGRES_URL
+    python -m benchmarks.prepare source INPUTS ROWS FIRST LAST    generated months, kept; tells their folder
+    python -m benchmarks.prepare made SOURCE MADE                 what the platform makes of 2021-01, stage by stage
+    python -m benchmarks.prepare postgres MADE                    three months in the database BENCH_POSTGRES_URL
+
+`INPUTS` outlives a benchmark, all else is made anew by the code that is measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """dlt doing its best on the same file: Arrow reads the CSV in large blocks, and Parquet goes to the destination.
 
-python -m benchmarks.peers.dlt_pipeline RAW FOLDER duckdb
-python -m benchmarks.peers.dlt_pipeline RAW FOLDER postgres    (the database's URL is in BENCH_POSTGRES_URL)
+    python -m benchmarks.peers.dlt_pipeline RAW FOLDER duckdb
+    python -m benchmarks.peers.dlt_pipeline RAW FOLDER postgres    (the database's URL is in BENCH_POSTGRES_URL)
+
+It fails if the rows did not go the way that was meant.
 """
 
 from __future__ import annotations

@@ -19,13 +19,18 @@ def _suite(world: World, name: str, title: str, *contenders: tuple[str, str, Cal
 def clean(world: World) -> Suite:
     """csv.gz to Parquet."""
     raw, made, often = world.raw(world.plan.month_rows), world.made(world.plan.month_rows), world.plan.repeats
+
+    def pandas(folder: Path, compression: str) -> Run:
+        return world.theirs("course", "clean", raw, folder / "out.parquet", compression)
+
     return _suite(
         world,
         "clean",
         "Clean: csv.gz → cleaned and quarantined Parquet",
         ("ours", "ours", lambda it: world.ours("benchmarks.stages", "clean", made, it), often),
         ("bare", "bare COPY", lambda it: world.ours("benchmarks.bare", "clean", raw, it / "out.parquet"), often),
-        ("pandas", "pandas", lambda it: world.theirs("course", "clean", raw, it / "out"), world.plan.slow_repeats),
+        ("pandas", "pandas", lambda it: pandas(it, "snappy"), world.plan.slow_repeats),
+        ("gzip", "pandas, packed by gzip as in the course", lambda it: pandas(it, "gzip"), world.plan.slow_repeats),
     )
 
 
