@@ -17,7 +17,7 @@ _PROCESS = ("whole process, s", f"{RANGE}, s", "CPU, s", "peak, MB")
 _LEGEND = (
     "Medians, and the range of all runs beside them. Each contender is a process of its own, run in turn with the "
     "others. *Whole process* is from its start to its exit, *work* is what it does after its imports. *ours ÷ it* "
-    "divides the platform's median by the contender's: below 1 the platform takes less. Of the stages, the ratios of "
+    "divides the median of the first row by the contender's: below 1 the first takes less. Of the stages, the ratios of "
     "the work are those of record."
 )
 
@@ -39,7 +39,9 @@ class Table:
 
 def tables(results: Results) -> Iterator[Table]:
     """All there is to show."""
-    yield targets_table(results)
+    targets = targets_table(results)
+    if targets.rows:
+        yield targets
     for suite in results.suites:
         match suite.name:
             case "breakdown":
@@ -69,9 +71,9 @@ def markdown(results: Results, rows_of: str) -> str:
         rows_of: In words, what it was measured with.
     """
     about = "\n".join(f"- {name}: {value}" for name, value in results.about.items())
-    targets, *others = (it.markdown() for it in tables(results))
-    plot = "![Ratios against their targets](results.svg)"
-    return "\n".join([about, "", rows_of, "", targets, plot, "", _LEGEND, "", *others]).rstrip()
+    plot = "![Ratios against their targets, and the time of others](results.svg)"
+    shown = (it.markdown() for it in tables(results))
+    return "\n".join([about, "", rows_of, "", plot, "", _LEGEND, "", *shown]).rstrip()
 
 
 def replaced(text: str, measured: str) -> str:
