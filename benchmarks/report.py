@@ -17,8 +17,8 @@ _PROCESS = ("whole process, s", f"{RANGE}, s", "CPU, s", "peak, MB")
 _LEGEND = (
     "Medians, and the range of all runs beside them. Each contender is a process of its own, run in turn with the "
     "others. *Whole process* is from its start to its exit, *work* is what it does after its imports. *ours ÷ it* "
-    "divides the median of the first row by the contender's: below 1 the first takes less. Of the stages, the ratios of "
-    "the work are those of record."
+    "divides the median of the first row by the contender's: below 1 the first takes less. Of the stages, the ratios "
+    "of the work are those of record."
 )
 
 
