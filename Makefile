@@ -83,6 +83,10 @@ test: $(READY) ## Run every test
 test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is left: make test-faults FAULTS_SEED=7
 	@$(BIN)/python -m taxi_platform_tests.faults
 
+.PHONY: bench
+bench: $(READY) ## Measure it all beside its limits and its peers: make bench QUICK=1, make bench ONLY=clean,growth
+	@$(BIN)/python -m benchmarks run $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')
+
 .PHONY: check
 check: $(READY) ## Lint, format, types, lock, definitions and docker-compose.yaml
 	@$(BIN)/uv lock --check --quiet

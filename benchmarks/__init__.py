@@ -1,0 +1,1 @@
+"""What the platform costs, measured beside what it could cost at least, and beside what others cost: `make bench`."""

@@ -1,0 +1,131 @@
+"""Dagster's instances: prepared as `make run` prepares them, given a history, asked what a run did.
+
+    python -m benchmarks.instances prepare                 the instance of TAXI_DATA_DIR
+    python -m benchmarks.instances verify HOME RUNS        so many runs succeeded, with every check evaluated and passed
+    python -m benchmarks.instances remember DATA MONTHS    so many months of each dataset, in a data folder's instance
+    python -m benchmarks.instances tick HOME               one look of every sensor that looks for months
+    python -m benchmarks.instances await HOME              until the daemon is at work
+
+`HOME` is an instance's folder, `DATA` a data folder with its instance in `dagster`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from benchmarks.months import CATALOG, LATEST
+from benchmarks.work import tell, work
+from taxi_platform.core.lake import object_key
+from taxi_platform_tests.assets.platform import ALL_PASS
+
+_LAYERS = ("raw", "cleaned", "quarantine", "lake", "warehouse")
+_DAEMONS = ["BACKFILL", "QUEUED_RUN_COORDINATOR"]
+_PATIENCE = 120.0
+
+
+@contextmanager
+def instance_at(home: str) -> Iterator[dg.DagsterInstance]:
+    """The instance of a folder, which is DAGSTER_HOME for this process."""
+    os.environ["DAGSTER_HOME"] = home
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def prepare() -> None:
+    """Make the instance by the code that `make run` makes it by."""
+    from taxi_platform import launch
+
+    launch._prepare()  # no command does this alone
+
+
+def verify(home: str, expected: int) -> None:
+    """See that runs did all they should, and tell when the first step of the first one began."""
+    with instance_at(home) as instance:
+        runs = instance.get_runs(dg.RunsFilter(job_name="yellow_trips_job"))
+        if len(runs) != expected:
+            raise SystemExit(f"{len(runs)} runs instead of {expected}")
+        for run in runs:
+            found = instance.all_logs(run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            events = [it.dagster_event for it in found if it.dagster_event]
+            checks = {it.asset_check_evaluation_data.check_name: it.asset_check_evaluation_data.passed for it in events}
+            if run.status is not dg.DagsterRunStatus.SUCCESS or checks != ALL_PASS:
+                raise SystemExit(f"{run.tags.get('dagster/partition')}: {run.status}, checks {checks}")
+        steps = instance.all_logs(runs[-1].run_id, dg.DagsterEventType.STEP_START)
+        tell(first_step=min(it.timestamp for it in steps))
+
+
+def remember(data: Path, count: int) -> None:
+    """Months of each dataset up to 2020-12: materializations of every layer, and objects in the lake."""
+    months = LATEST.minus(count).until(LATEST.previous)
+    with instance_at(str(data / "dagster")) as instance:
+        for contract in CATALOG.trips.values():
+            for month in months:
+                place = data / "lake" / object_key(contract, month)
+                place.parent.mkdir(parents=True)
+                place.touch()
+                for layer in _LAYERS:
+                    told = {"source URL": "somewhere", "ETag": f'"{month}"', "bytes": 1}
+                    event = dg.AssetMaterialization([layer, contract.table], partition=str(month), metadata=told)
+                    instance.report_runless_asset_event(event)
+
+
+def tick(home: str) -> None:
+    """A look of every sensor that looks for months, when they have seen what there is to see."""
+    from taxi_platform.definitions import defs
+
+    repository = defs.get_repository_def()
+    resources = repository.get_top_level_resources()
+    names = [f"{dataset}_{kind}" for dataset in CATALOG.trips for kind in ("publications", "arrivals")]
+    cursors: dict[str, str | None] = {}
+
+    def look(instance: dg.DagsterInstance) -> int:
+        requests = 0
+        for name in names:
+            sensor = repository.get_sensor_def(name)
+            wanted = {key: resources[key] for key in sensor.required_resource_keys}
+            with dg.build_sensor_context(
+                instance, cursors.get(name), repository_def=repository, resources=wanted, sensor_name=name
+            ) as context:
+                found = sensor.evaluate_tick(context)
+            cursors[name] = found.cursor
+            requests += len(found.run_requests or ())
+        return requests
+
+    with instance_at(home) as instance:
+        while look(instance):
+            pass
+        with work():
+            look(instance)
+
+
+def await_daemons(home: str) -> None:
+    """Wait until the daemons that run backfills have said that they are well."""
+    end = time.monotonic() + _PATIENCE
+    with instance_at(home) as instance:
+        while not all(it.healthy for it in instance.get_daemon_statuses(_DAEMONS).values()):
+            if time.monotonic() > end:
+                raise SystemExit("the daemon does not come up")
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["prepare"]:
+            prepare()
+        case ["verify", home, runs]:
+            verify(home, int(runs))
+        case ["remember", data, months]:
+            remember(Path(data), int(months))
+        case ["tick", home]:
+            tick(home)
+        case ["await", home]:
+            await_daemons(home)
+        case _:
+            raise SystemExit(__doc__)

@@ -1,0 +1,27 @@
+"""Every suite, in the order they are measured and shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.suites import Suite, jobs, stages
+from benchmarks.suites.backfill import backfill
+from benchmarks.suites.breakdown import breakdown
+from benchmarks.suites.history import starts, ticks
+from benchmarks.world import World
+
+SUITES: dict[str, Callable[[World], Suite]] = {
+    "clean": stages.clean,
+    "lake": stages.lake,
+    "duckdb": stages.duckdb,
+    "postgres": stages.postgres,
+    "checks": stages.checks,
+    "job-duckdb": jobs.to_duckdb,
+    "job-postgres": jobs.to_postgres,
+    "job-small": jobs.small,
+    "backfill": backfill,
+    "ticks": ticks,
+    "starts": starts,
+    "growth": jobs.growth,
+    "breakdown": breakdown,
+}
