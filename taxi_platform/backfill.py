@@ -10,26 +10,32 @@ The months are run by the daemon of the running instance; ending this process en
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionStatus, PartitionBackfill
+from dagster._core.execution.job_backfill import submit_backfill_runs
 from dagster._core.remote_origin import RemotePartitionSetOrigin, RemoteRepositoryOrigin
 from dagster._core.remote_representation.external_data import partition_set_snap_name_for_job_name
 from dagster._core.utils import make_new_backfill_id
+from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from taxi_platform.automation.outcomes import failure_of, is_over, subject_of
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
 
+_WORKSPACE = WorkspaceFileTarget(["workspace.yaml"])
 _TAG = "dagster/backfill"
 _POLL_SECONDS = 1.0
+#: So many months are queued before the daemon takes over: more than it could start until then.
+_AT_ONCE = 24
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,23 @@ def main(arguments: Sequence[str]) -> int:
     """Do what was asked.
 
     Returns:
-        0 if every month succeeded, 1 if not, 2 if there is no such backfill, 130 if the watching was interrupted.
+        0 if every month succeeded, 1 if not, 2 if there is no such backfill or nothing to run one, 130 if the watching
+        was interrupted.
     """
     # What errors say is shown as it is: brackets in it are no markup.
     console = Console(markup=False, highlight=False, emoji=False)
     match arguments:
         case ["start", dataset, first, last]:
-            backfill = _start(dataset, Month.parse(first), Month.parse(last))
-            begun = f"{dataset} {first} to {last} is backfill {backfill}; it begins within half a minute"
-            return _follow(console, backfill, begun)
+            backfill = _planned(dataset, Month.parse(first), Month.parse(last))
+            try:
+                _start(backfill)
+            except TaxiPlatformError as error:
+                sys.stderr.write(f"{error}\n")
+                return 2
+            except KeyboardInterrupt:
+                return _say_how_to_go_on(console, backfill.backfill_id)
+            begun = f"{dataset} {first} to {last} is backfill {backfill.backfill_id}; its newest months are queued"
+            return _follow(console, backfill.backfill_id, begun)
         case ["follow", backfill]:
             return _follow(console, backfill)
         case ["cancel", backfill]:
@@ -71,15 +85,11 @@ def main(arguments: Sequence[str]) -> int:
             return 2
 
 
-def _start(dataset: str, first: Month, last: Month) -> str:
-    """Hand the months to the daemon, the newest first, and give the backfill's name.
-
-    As the UI does, and not as `dagster job backfill`: that queues the oldest first, and then calls the backfill
-    completed, whereupon a month whose worker dies is not run again.
-    """
-    (location,) = WorkspaceFileTarget(["workspace.yaml"]).create_origins()
+def _planned(dataset: str, first: Month, last: Month) -> PartitionBackfill:
+    """Months of a dataset, the newest first."""
+    (location,) = _WORKSPACE.create_origins()
     job = partition_set_snap_name_for_job_name(f"{dataset}_trips_job")
-    backfill = PartitionBackfill(
+    return PartitionBackfill(
         backfill_id=make_new_backfill_id(),
         partition_set_origin=RemotePartitionSetOrigin(
             repository_origin=RemoteRepositoryOrigin(
@@ -93,9 +103,37 @@ def _start(dataset: str, first: Month, last: Month) -> str:
         tags={},
         backfill_timestamp=time.time(),
     )
+
+
+def _start(backfill: PartitionBackfill) -> None:
+    """Queue the first months, and hand the backfill to the daemon.
+
+    As the UI does, and not as `dagster job backfill`: that queues the oldest first, and then calls the backfill
+    completed, whereupon a month whose worker dies is not run again.
+
+    Raises:
+        TaxiPlatformError: There is no daemon.
+    """
     with dg.DagsterInstance.get() as instance:
-        instance.add_backfill(backfill)
-    return backfill.backfill_id
+        if not all(it.healthy for it in instance.get_daemon_statuses(["BACKFILL"]).values()):
+            raise TaxiPlatformError(
+                "nothing would run the months", cause="no daemon is running", fix="run `make dev` first"
+            )
+        try:
+            _queue(instance, backfill)
+        finally:  # whatever became of that: the daemon does the rest, and skips the months that are in the queue
+            instance.add_backfill(backfill)
+
+
+def _queue(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
+    """Queue the first months: the daemon looks for new backfills twice a minute, and into the queue every second."""
+    months = list(backfill.partition_names or ())[:_AT_ONCE]
+    # What keeps these months from the queue keeps the daemon from it too, and that is told with the backfill's state.
+    with (
+        suppress(dg.DagsterError),
+        WorkspaceProcessContext(instance, _WORKSPACE, code_server_log_level="ERROR") as context,
+    ):
+        list(submit_backfill_runs(instance, context.create_request_context, backfill, months))
 
 
 def _follow(console: Console, backfill: str, begun: str = "") -> int:

@@ -32,8 +32,6 @@ _PROJECT = Path(__file__).parent.parent
 _DEFINITIONS = "taxi_platform.definitions"
 _DAGSTER = str(Path(sys.executable).parent / "dagster")
 _TAG = "taxi/launch"
-#: The status of a process that looked for the daemon in vain.
-_NO_DAEMON = 3
 #: Months at once: each takes up to 1 GB of memory, and the disk has to keep up.
 _WIDEST = 8
 
@@ -81,7 +79,7 @@ def _prepare() -> Path:
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
     home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    told, prepared = _instance_settings(), home / ".prepared.yaml"
+    told, prepared = _instance_settings(home), home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".prepare.lock"):
@@ -100,10 +98,19 @@ def _prepare() -> Path:
     return home
 
 
-def _instance_settings() -> str:
-    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears."""
+def _instance_settings(home: Path) -> str:
+    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears.
+
+    And its event log with the files it has anyway, kept open between events: a tenth of a small month's time.
+    """
     told = (_PROJECT / "deploy" / "local" / "dagster.yaml").read_text(encoding="utf-8")
-    return told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
+    told = told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
+    log = {
+        "module": "taxi_platform.automation.event_log",
+        "class": "KeptEventLogStorage",
+        "config": {"base_dir": str(home.absolute() / "history" / "runs")},
+    }
+    return f"{told}\n{yaml.safe_dump({'event_log_storage': log}, sort_keys=False)}"
 
 
 def _checked(dataset: str, *months: str) -> str:
@@ -160,13 +167,7 @@ def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
             cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
             fix="start `make dev` with them",
         )
-    alive = "all(it.healthy for it in instance.get_daemon_statuses(['BACKFILL']).values())"
-    status = _in_instance(home, f"sys.exit(0 if {alive} else {_NO_DAEMON})")
-    if status == _NO_DAEMON:
-        raise TaxiPlatformError(
-            "nothing would run the months", cause="no daemon is running", fix="run `make dev` first"
-        )
-    return status or _run(home, sys.executable, "-m", "taxi_platform.backfill", "start", dataset, first, last)
+    return _run(home, sys.executable, "-m", "taxi_platform.backfill", "start", dataset, first, last)
 
 
 def _attend(home: Path, command: str, backfill: str) -> int:

@@ -4,7 +4,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -26,8 +25,8 @@ class KeptEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        """Dagster's hook; `base_dir` is `DAGSTER_HOME`, below which Dagster's own class would put the same files."""
-        return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data)
+        """Dagster's hook; its own class names itself there."""
+        return cls(config_value["base_dir"], inst_data)
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()

@@ -147,7 +147,15 @@ def read_footer(path: Path) -> pq.FileMetaData:
 def copy_options(lineage: Lineage) -> str:
     """The options of a DuckDB `COPY … TO` that writes a month: compressed, with its lineage.
 
-    Level 1 writes in a tenth less time what is 8 % larger than by level 3, and 14 % smaller than by Snappy.
+    Written in a quarter less time than with DuckDB's own choices, as a file 8 % larger: zstd at level 1; dictionaries
+    for codes, not for amounts; no Bloom filters, which help to find one value among many, and codes are few.
     """
-    metadata = f"{{{_KEY}: {literal(lineage.to_json())}}}"
-    return f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {metadata})"
+    options = {
+        "FORMAT": "parquet",
+        "COMPRESSION": "zstd",
+        "COMPRESSION_LEVEL": "1",
+        "DICTIONARY_SIZE_LIMIT": "5000",
+        "WRITE_BLOOM_FILTER": "false",
+        "KV_METADATA": f"{{{_KEY}: {literal(lineage.to_json())}}}",
+    }
+    return f"({', '.join(f'{name} {value}' for name, value in options.items())})"
