@@ -29,8 +29,8 @@ def clean(world: World) -> Suite:
         "Clean: csv.gz → cleaned and quarantined Parquet",
         ("ours", "ours", lambda it: world.ours("benchmarks.stages", "clean", made, it), often),
         ("bare", "bare COPY", lambda it: world.ours("benchmarks.bare", "clean", raw, it / "out.parquet"), often),
-        ("pandas", "pandas", lambda it: pandas(it, "snappy"), world.plan.slow_repeats),
-        ("gzip", "pandas, packed by gzip as in the course", lambda it: pandas(it, "gzip"), world.plan.slow_repeats),
+        ("gzip", "the course's pandas, packed by gzip", lambda it: pandas(it, "gzip"), world.plan.slow_repeats),
+        ("pandas", "pandas, packed by Snappy", lambda it: pandas(it, "snappy"), world.plan.slow_repeats),
     )
 
 

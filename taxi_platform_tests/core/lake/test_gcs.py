@@ -415,7 +415,9 @@ def copy_of(file: ParquetFile, folder: Path) -> ParquetFile:
 def overwrite_end(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(-8, os.SEEK_END)
-        file.write(b"!")
+        (was,) = file.read(1)
+        file.seek(-8, os.SEEK_END)
+        file.write(bytes([was ^ 0xFF]))
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import psycopg
 import pyarrow as pa
 import tenacity
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi  # pyright: ignore[reportMissingTypeStubs]
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -131,6 +130,9 @@ class Session:
 
     def read(self, what: str, query: str, schema: pa.Schema) -> pa.Table:
         """The rows of a query, in the Arrow types of a schema."""
+        # It brings pandas along, which only who reads waits for.
+        from adbc_driver_postgresql import dbapi  # pyright: ignore[reportMissingTypeStubs]
+
         with (
             self._explained(what),
             dbapi.connect(self._conninfo) as connection,  # pyright: ignore[reportUnknownMemberType]
