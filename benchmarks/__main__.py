@@ -26,6 +26,7 @@ from benchmarks.process import ChildFailedError
 from benchmarks.report import RANGE, markdown, replaced, tables
 from benchmarks.results import Measured, Results, Subject
 from benchmarks.suites.all import SUITES
+from benchmarks.targets import TARGETS
 from benchmarks.world import BENCH, ROOT, World, end_all_when_told_to_end
 
 _RESULTS, _LOOK = BENCH / "results.json", BENCH / "look.json"
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.quick:
         console.print("A quick look: months are small and runs few, so start-up weighs more than it should.")
     if is_whole:
+        if unmeasured := [it.name for it in TARGETS if it.measured(results) is None]:
+            raise SystemExit(f"not measured: {'; '.join(unmeasured)}")
         write(results, _DOCUMENT, _PLOT)
         console.print(f"Written to {_DOCUMENT.relative_to(ROOT)} and {_PLOT.relative_to(ROOT)}.")
     return 0

@@ -18,6 +18,7 @@ import sys
 
 import duckdb
 import psycopg
+from isal import igzip
 
 from benchmarks.work import work
 
@@ -33,11 +34,19 @@ def copy(raw: str, out: str) -> None:
         con.execute(f"COPY (SELECT * FROM read_csv('{raw}')) TO '{out}' ({options})")
 
 
-def insert(cleaned: str, warehouse: str, *, replacing: bool) -> None:
+def unpack(raw: str, out: str) -> None:
+    """A gzip file, by the library the platform unpacks with."""
+    with igzip.IGzipFile(raw, "rb") as packed, open(out, "wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked, 1 << 20)
+
+
+def insert(cleaned: str, warehouse: str, how: str) -> None:
     """The rows of a Parquet file into a DuckDB table, in a transaction."""
     with duckdb.connect(warehouse) as con:
         con.begin()
-        if replacing:
+        if how == "unordered":
+            con.execute("SET preserve_insertion_order = false")
+        if how == "replace":
             con.execute(f"DELETE FROM {_TABLE} WHERE source_month = {_MONTH}")
         con.execute(f"INSERT INTO {_TABLE} BY NAME SELECT {_MONTH} AS source_month, * FROM read_parquet('{cleaned}')")
         con.commit()
@@ -71,12 +80,16 @@ def main(arguments: list[str]) -> None:
         case ["clean", raw, out]:
             with work():
                 copy(raw, out)
+        case ["unpacked", raw, out]:
+            with work():
+                unpack(raw, f"{out}.csv")
+                copy(f"{out}.csv", out)
         case ["lake", cleaned, out]:
             with work():
                 shutil.copyfile(cleaned, out)
-        case ["duckdb", cleaned, warehouse, "insert" | "replace" as how]:
+        case ["duckdb", cleaned, warehouse, "insert" | "unordered" | "replace" as how]:
             with work():
-                insert(cleaned, warehouse, replacing=how == "replace")
+                insert(cleaned, warehouse, how)
         case ["postgres", conninfo, table, binary]:
             make_empty(conninfo, table)
             with work():
@@ -87,7 +100,7 @@ def main(arguments: list[str]) -> None:
         case ["job", raw, out, cleaned, warehouse]:
             with work():
                 copy(raw, out)
-                insert(cleaned, warehouse, replacing=False)
+                insert(cleaned, warehouse, "insert")
         case ["job", raw, out, conninfo, table, binary]:
             make_empty(conninfo, table)
             with work():

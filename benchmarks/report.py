@@ -144,7 +144,7 @@ def _process_figures(subject: Subject) -> list[str]:
     return [
         *_spread(subject.values("wall")),
         _number(subject.median("cpu")),
-        f"{peak / _MB:,.0f}" if peak is not None else "",
+        f"{peak / _MB:,.0f}" if peak else "",
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from psycopg import sql
 
 from benchmarks.plan import Plan
@@ -59,6 +60,11 @@ class World:
     _sources: dict[tuple[int, str], Path] = field(default_factory=dict[tuple[int, str], Path])
 
     def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        try:
+            self.stack.enter_context(FileLock(self.folder / ".lock", timeout=0))
+        except Timeout:
+            raise SystemExit(f"another benchmark is running in {self.folder}") from None
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.stack.callback(shutil.rmtree, self.work, ignore_errors=True)

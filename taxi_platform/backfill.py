@@ -7,10 +7,11 @@
 The months are run by the daemon of the running instance; ending this process ends nothing but the watching.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import dagster as dg
@@ -34,7 +35,7 @@ from taxi_platform.core.month import Month
 _WORKSPACE = WorkspaceFileTarget(["workspace.yaml"])
 _TAG = "dagster/backfill"
 _POLL_SECONDS = 1.0
-#: So many months are queued before the daemon takes over: more than it could start until then.
+#: So many months are queued before the daemon takes over, at its next look.
 _AT_ONCE = 24
 
 
@@ -67,15 +68,18 @@ def main(arguments: Sequence[str]) -> int:
     match arguments:
         case ["start", dataset, first, last]:
             backfill = _planned(dataset, Month.parse(first), Month.parse(last))
+            name = backfill.backfill_id
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by whomever, it is handed over or not there
             try:
-                _start(backfill)
+                began = _start(backfill)
             except TaxiPlatformError as error:
                 sys.stderr.write(f"{error}\n")
                 return 2
             except KeyboardInterrupt:
-                return _say_how_to_go_on(console, backfill.backfill_id)
-            begun = f"{dataset} {first} to {last} is backfill {backfill.backfill_id}; its newest months are queued"
-            return _follow(console, backfill.backfill_id, begun)
+                with dg.DagsterInstance.get() as instance:
+                    is_there = instance.get_backfill(name) is not None
+                return _say_how_to_go_on(console, name) if is_there else 130
+            return _follow(console, name, f"{dataset} {first} to {last} is backfill {name}; {began}")
         case ["follow", backfill]:
             return _follow(console, backfill)
         case ["cancel", backfill]:
@@ -105,11 +109,14 @@ def _planned(dataset: str, first: Month, last: Month) -> PartitionBackfill:
     )
 
 
-def _start(backfill: PartitionBackfill) -> None:
+def _start(backfill: PartitionBackfill) -> str:
     """Queue the first months, and hand the backfill to the daemon.
 
     As the UI does, and not as `dagster job backfill`: that queues the oldest first, and then calls the backfill
     completed, whereupon a month whose worker dies is not run again.
+
+    Returns:
+        How it begins.
 
     Raises:
         TaxiPlatformError: There is no daemon.
@@ -121,19 +128,30 @@ def _start(backfill: PartitionBackfill) -> None:
             )
         try:
             _queue(instance, backfill)
-        finally:  # whatever became of that: the daemon does the rest, and skips the months that are in the queue
-            instance.add_backfill(backfill)
+        except Exception as error:  # noqa: BLE001 (the daemon will meet what it was, and say so with the backfill)
+            return f"its months are queued within half a minute (not at once: {type(error).__name__})"
+        finally:
+            _hand_over(instance, backfill)
+    return "its newest months are queued"
 
 
 def _queue(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
     """Queue the first months: the daemon looks for new backfills twice a minute, and into the queue every second."""
     months = list(backfill.partition_names or ())[:_AT_ONCE]
-    # What keeps these months from the queue keeps the daemon from it too, and that is told with the backfill's state.
-    with (
-        suppress(dg.DagsterError),
-        WorkspaceProcessContext(instance, _WORKSPACE, code_server_log_level="ERROR") as context,
-    ):
+    with WorkspaceProcessContext(instance, _WORKSPACE, code_server_log_level="ERROR") as context:
         list(submit_backfill_runs(instance, context.create_request_context, backfill, months))
+
+
+def _hand_over(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
+    """Let the daemon do the months that are not queued; nothing comes between."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    # The daemon passes over months that have a run, and one that was made and not queued would never begin.
+    made = dg.RunsFilter(tags={_TAG: backfill.backfill_id}, statuses=[dg.DagsterRunStatus.NOT_STARTED])
+    for run in instance.get_runs(made):
+        instance.delete_run(run.run_id)
+    instance.add_backfill(backfill)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _follow(console: Console, backfill: str, begun: str = "") -> int:

@@ -1,8 +1,5 @@
 """The table of contents: everything Dagster knows of the platform is put together here."""
 
-import atexit
-import gc
-
 import dagster as dg
 
 from taxi_platform.assets.cleaned import build_cleaned_assets
@@ -12,7 +9,7 @@ from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
 from taxi_platform.automation.jobs import build_jobs
-from taxi_platform.automation.leaving import leave_at_once
+from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
 from taxi_platform.checks import build_checks
@@ -63,5 +60,4 @@ def _statuses(automation: bool) -> tuple[dg.DefaultSensorStatus, dg.DefaultSched
 
 
 defs = build_definitions(Settings.from_env())
-gc.freeze()  # what is loaded by now stays: a run need not look for garbage in it
-atexit.register(leave_at_once)
+spare_the_garbage()

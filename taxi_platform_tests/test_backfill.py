@@ -17,6 +17,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from taxi_platform.backfill import _hand_over, _planned
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
@@ -266,3 +267,18 @@ def test_cancelling_ends_the_months_that_wait(station: Station) -> None:
 def test_a_backfill_there_is_not_is_told(station: Station, command: str) -> None:
     ended = launch(station.folder, command, "abcdefgh").end()
     assert (ended.status, ended.said.strip()) == (2, "There is no backfill abcdefgh.")
+
+
+def test_a_month_whose_run_was_made_and_not_queued_is_left_to_the_daemon(tmp_path: Path) -> None:
+    backfill = _planned("green", Month.parse("2020-01"), Month.parse("2020-02"))
+    tags = {"dagster/backfill": backfill.backfill_id, "dagster/partition": "2020-02"}
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        made = instance.create_run_for_job(dg.job(name="any")(lambda: None), tags=tags)
+        queued = instance.create_run_for_job(
+            dg.job(name="other")(lambda: None), tags=tags, status=dg.DagsterRunStatus.QUEUED
+        )
+        _hand_over(instance, backfill)
+        assert instance.get_run_by_id(made.run_id) is None
+        assert instance.get_run_by_id(queued.run_id) is not None
+        assert instance.get_backfill(backfill.backfill_id) is not None
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

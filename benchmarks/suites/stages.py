@@ -29,6 +29,12 @@ def clean(world: World) -> Suite:
         "Clean: csv.gz → cleaned and quarantined Parquet",
         ("ours", "ours", lambda it: world.ours("benchmarks.stages", "clean", made, it), often),
         ("bare", "bare COPY", lambda it: world.ours("benchmarks.bare", "clean", raw, it / "out.parquet"), often),
+        (
+            "unpacked",
+            "isal, then bare COPY",
+            lambda it: world.ours("benchmarks.bare", "unpacked", raw, it / "out.parquet"),
+            often,
+        ),
         ("gzip", "the course's pandas, packed by gzip", lambda it: pandas(it, "gzip"), world.plan.slow_repeats),
         ("pandas", "pandas, packed by Snappy", lambda it: pandas(it, "snappy"), world.plan.slow_repeats),
     )
@@ -68,6 +74,7 @@ def duckdb(world: World) -> Suite:
             often,
         ),
         ("insert", "bare INSERT … SELECT", lambda it: bare(it, "insert", "others.duckdb"), often),
+        ("unordered", "the same, in no order", lambda it: bare(it, "unordered", "others.duckdb"), often),
         ("replace", "bare DELETE and INSERT … SELECT", lambda it: bare(it, "replace", "warehouse.duckdb"), often),
     )
 

@@ -37,34 +37,44 @@ class KeptEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             engine = self._engine_of(shard)
             with engine.begin() as connection:
+                before = _changes(connection)
                 yield connection
-            # What is written stands in the write-ahead log; who watches a run looks at the database's time.
-            os.utime(self.path_for_shard(shard))
+                has_written = _changes(connection) > before
+            if has_written:
+                # It stands in the write-ahead log; who watches a run looks at the time of the database itself.
+                os.utime(self.path_for_shard(shard))
 
     def wipe(self) -> None:
         """Dagster's hook: forget all runs. Their files are gone then, so they must not be held open."""
-        for engine in self._engines.values():
-            engine.dispose()
-        self._engines.clear()
+        self._close_all()
         super().wipe()
 
     def dispose(self) -> None:
         """Dagster's hook: the end of the instance."""
-        for engine in self._engines.values():
-            engine.dispose()
         super().dispose()
+        self._close_all()
+
+    def _close_all(self) -> None:
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
 
     def _engine_of(self, shard: str) -> Engine:
-        engine = self._engines.get(shard)
-        if engine is None:
-            engine = self._engines[shard] = create_engine(
+        if shard not in self._engines:
+            engine = create_engine(
                 self.conn_string_for_shard(shard),
                 poolclass=QueuePool,
                 pool_size=1,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
             )
             self._initdb(engine)
+            self._engines[shard] = engine
         self._engines.move_to_end(shard)
         if len(self._engines) > _KEPT:
             self._engines.popitem(last=False)[1].dispose()
-        return engine
+        return self._engines[shard]
+
+
+def _changes(connection: Connection) -> int:
+    """How many rows were ever written by it."""
+    return getattr(connection.connection.driver_connection, "total_changes", 0)

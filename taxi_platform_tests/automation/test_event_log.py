@@ -86,6 +86,23 @@ def test_who_watches_a_run_is_told_of_each_event(instance: dg.DagsterInstance) -
     instance.end_watch_event_logs(first, see)
 
 
+def test_reading_a_run_is_no_news_to_who_watches_it(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    database = tmp_path / "history" / "runs" / f"{run(instance)}.db"
+    changed = database.stat().st_mtime_ns
+    assert instance.all_logs(database.stem)
+    assert database.stat().st_mtime_ns == changed  # or a watcher, who reads, would wake itself for ever
+
+
+def test_a_database_that_could_not_be_made_is_made_the_next_time(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptEventLogStorage, "_initdb", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            instance.all_logs("a-run-nobody-knows")
+    assert instance.all_logs("a-run-nobody-knows") == []
+
+
 def test_only_a_few_databases_stay_open(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def clean(
                 where=str(raw.path),
                 fix="fetch the month anew by deleting its folder; if it stays so, this is a bug of the platform",
             )
+        (work / raw.path.stem).unlink(missing_ok=True)  # unpacked, some ten times as large, and read
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             mark_duplicates(con, staged, judge)
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)

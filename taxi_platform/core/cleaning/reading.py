@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 
 from taxi_platform.core.catalog.model import normalized
 from taxi_platform.core.engine import connect, identifier, parquet, path_literal
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.parquet import read_footer
 from taxi_platform.core.source.files import RawFile
-from taxi_platform.core.source.inspection import open_csv
+from taxi_platform.core.source.inspection import DAMAGED, open_csv
 
 #: Lines looked at to learn how a CSV is laid out.
 _PEEK = 200
@@ -76,9 +77,22 @@ def raw_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> RawTa
     Args:
         raw: The file.
         con: What will read it.
-        work: A folder for the time of the reading: a packed file is unpacked there.
+        work: A folder for the time of the reading: a packed file is unpacked there, to some ten times its size.
+
+    Raises:
+        TaxiPlatformError: The file is packed and no longer what was fetched.
     """
-    return _parquet_table(raw, con) if raw.edition == "parquet" else _csv_table(raw, _unpacked(raw, work))
+    if raw.edition == "parquet":
+        return _parquet_table(raw, con)
+    try:
+        return _csv_table(raw, _unpacked(raw, work))
+    except DAMAGED as error:
+        raise TaxiPlatformError(
+            "the raw file does not unpack",
+            where=str(raw.path),
+            cause=str(error),
+            fix="materialize the month's raw asset: what is damaged is fetched again",
+        ) from error
 
 
 def _unpacked(raw: RawFile, work: Path) -> Path:

@@ -6,20 +6,22 @@ One pass over the bytes: a gzip stream is read to its end, lines are counted, a 
 from __future__ import annotations
 
 import codecs
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
 import pyarrow as pa
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from taxi_platform.core.parquet import read_footer
 from taxi_platform.core.source.errors import CorruptError
 from taxi_platform.core.source.files import Publication
 
 _CHUNK = 1 << 20
+#: What reading a gzip file that is cut or damaged raises.
+DAMAGED: tuple[type[Exception], ...] = (EOFError, isal_zlib.error, igzip.BadGzipFile)
+
 _BLANK = (b"", b"\r")
 _LF, _CR = b"\n\r"
 
@@ -70,7 +72,7 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
             return Inspection(rows=read_footer(path).num_rows, encoding="utf-8")
         with open_csv(path) as file:
             counted = _count_lines(file)
-    except (EOFError, zlib.error, igzip.BadGzipFile) as error:
+    except DAMAGED as error:
         raise corrupt("the gzip file does not read to its end", str(error)) from error
     except (pa.ArrowInvalid, OSError) as error:
         if getattr(error, "errno", None) is not None:  # the disk's trouble; Arrow's own OSErrors have no number

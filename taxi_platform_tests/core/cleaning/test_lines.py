@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taxi_platform_tests.core.cleaning.months import HEADER, TRIP, Outcome, clean_bytes, clean_lines, trip
+from taxi_platform.core.cleaning import clean
+from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.month import Month
+from taxi_platform_tests.core.cleaning.months import (
+    HEADER,
+    TRIP,
+    YELLOW,
+    Outcome,
+    clean_bytes,
+    clean_lines,
+    raw_file,
+    trip,
+)
 
 QUOTED_HEADER = ",".join(f'"{name}"' for name in TRIP)
 LINE_ENDS = pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
@@ -253,3 +266,19 @@ def test_a_malformed_line_is_quarantined_whatever_the_action_of_unreadable(
 
     assert lines_turned_away(outcome) == [(2, "cut")]
     assert outcome.is_conserved
+
+
+def test_a_packed_file_that_was_damaged_after_its_fetch_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "yellow_tripdata_2021-01.csv.gz"
+    path.write_bytes(gzip.compress(f"{HEADER}\n{trip()}\n".encode(), mtime=0))
+    raw, packed = raw_file(path), bytearray(path.read_bytes())
+    packed[10] |= 0b110  # a kind of block there is none of
+    path.write_bytes(packed)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(TaxiPlatformError, match="the raw file does not unpack"):
+        clean(YELLOW, Month.parse("2021-01"), raw, YELLOW.actions(), tmp_path / "work")
+
+
+def test_what_was_unpacked_does_not_stay_while_the_month_is_written(tmp_path: Path) -> None:
+    clean_bytes(tmp_path, f"{HEADER}\n{trip()}\n".encode(), "yellow_tripdata_2021-01.csv.gz")
+    assert not list(tmp_path.rglob("*.csv"))

@@ -137,6 +137,15 @@ def test_where_lines_end_with_crlf_a_last_line_without_end_was_cut(
     assert inspect_bytes(tmp_path, content, "green_tripdata_2020-04.csv.gz").cut_line == cut
 
 
+def test_a_gzip_with_a_damaged_block_is_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "green_tripdata_2020-04.csv.gz"
+    packed = bytearray(gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0))
+    packed[10] |= 0b110  # a kind of block there is none of; a flipped bit elsewhere is found by the checksum
+    path.write_bytes(packed)
+    with pytest.raises(CorruptError, match="the gzip file does not read to its end"):
+        inspect(path, Publication(f"http://tlc/{path.name}", len(packed)), "green 2020-04")
+
+
 def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
     path = tmp_path / "green_tripdata_2020-04.csv.gz"
     path.write_bytes(gzip.compress(b"a\n1\n2") + gzip.compress(b"3\n4\n"))
