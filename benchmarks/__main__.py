@@ -52,13 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     plan, is_whole = QUICK if given.quick else FULL, not given.quick and set(names) == set(SUITES)
     try:
         end_all_when_told_to_end()
-        results = measure_all(plan, names, console)
+        results = measure_all(plan, names, console, _RESULTS if is_whole else _LOOK)
     except ChildFailedError as error:
         console.print(str(error), style="red", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130
-    results.save(_RESULTS if is_whole else _LOOK)
     show(results, console)
     if given.quick:
         console.print("A quick look: months are small and runs few, so start-up weighs more than it should.")
@@ -70,8 +69,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def measure_all(plan: Plan, names: Sequence[str], console: Console) -> Results:
-    """Measure some suites, telling of every run."""
+def measure_all(plan: Plan, names: Sequence[str], console: Console, path: Path) -> Results:
+    """Measure some suites, telling of every run and keeping the results of each suite in a file."""
     results = Results()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as stack:
@@ -91,7 +90,8 @@ def measure_all(plan: Plan, names: Sequence[str], console: Console) -> Results:
                 )
                 progress.advance(task)
             results.suites.append(Measured(suite.name, suite.title, list(subjects.values())))
-        results.about = about(world)
+            results.about = about(world)
+            results.save(path)  # half an hour's work is not lost with what comes after it
     return results
 
 

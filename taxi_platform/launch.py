@@ -79,7 +79,7 @@ def _prepare() -> Path:
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
     home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    told, prepared = _instance_settings(home), home / ".prepared.yaml"
+    told, prepared = _instance_settings(), home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".prepare.lock"):
@@ -98,19 +98,10 @@ def _prepare() -> Path:
     return home
 
 
-def _instance_settings(home: Path) -> str:
-    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears.
-
-    And its event log with the files it has anyway, kept open between events: a tenth of a small month's time.
-    """
+def _instance_settings() -> str:
+    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears."""
     told = (_PROJECT / "deploy" / "local" / "dagster.yaml").read_text(encoding="utf-8")
-    told = told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
-    log = {
-        "module": "taxi_platform.automation.event_log",
-        "class": "KeptEventLogStorage",
-        "config": {"base_dir": str(home.absolute() / "history" / "runs")},
-    }
-    return f"{told}\n{yaml.safe_dump({'event_log_storage': log}, sort_keys=False)}"
+    return told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
 
 
 def _checked(dataset: str, *months: str) -> str:

@@ -21,7 +21,6 @@ from taxi_platform.backfill import _hand_over, _planned
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
-from taxi_platform.launch import _instance_settings
 
 #: A hundred seconds on two idle cores, all of it in the first test; a busy machine may take several times that.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
@@ -159,7 +158,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None
             path = folder / "source" / f"{dataset}_tripdata_{key}.csv.gz"
             write_month(load_catalog().trips[dataset], Month.parse(key), ROWS, path)
     (folder / "home").mkdir()
-    (folder / "home" / "dagster.yaml").write_text(_instance_settings(folder / "home"))
+    (folder / "home" / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
         assert instance.get_runs_count() == 0  # its tables are made before several processes come at once
         daemon = begin(folder, str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", "workspace.yaml")

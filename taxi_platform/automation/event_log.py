@@ -4,8 +4,10 @@ import os
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
+from dagster import DagsterInstance
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sql import create_engine
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -23,14 +25,26 @@ class KeptEventLogStorage(SqliteEventLogStorage):
     disk, and each beginning compiles the SQL again: for the hundred events of a run, a tenth of a small month's time.
     """
 
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        # The rest of it waits for the instance, which alone knows where it is: a folder that was moved or copied must
+        # not go on writing into the old one.
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._inst_data = inst_data
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Dagster's hook: there is nothing to configure."""
+        return {}
+
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Dagster's hook; its own class names itself there."""
-        return cls(config_value["base_dir"], inst_data)
+        return cls(inst_data)
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
-        super().__init__(base_dir, inst_data)
+    def register_instance(self, instance: DagsterInstance) -> None:
+        """Dagster's hook: where its own class would put the same files."""
+        super().__init__(str(Path(instance.root_directory) / "history" / "runs"), self._inst_data)
+        super().register_instance(instance)
 
     @contextmanager
     def _connect(self, shard: str) -> Generator[Connection, None, None]:

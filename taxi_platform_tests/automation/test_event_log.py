@@ -1,6 +1,7 @@
 """The event log that stays open is Dagster's own, to whoever reads it: another class, another process, the UI."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +16,6 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from taxi_platform.automation import event_log
 from taxi_platform.automation.event_log import KeptEventLogStorage
-from taxi_platform.launch import _instance_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def is_small() -> dg.AssetCheckResult:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Generator[dg.DagsterInstance, None, None]:
-    (tmp_path / "dagster.yaml").write_text(_instance_settings(tmp_path))
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert isinstance(instance.event_log_storage, KeptEventLogStorage)
         yield instance
@@ -60,6 +60,16 @@ def test_dagsters_own_class_reads_the_same_events(instance: dg.DagsterInstance, 
         assert [it.dagster_event_type for it in other.all_logs(run_id)] == written
         assert other.get_latest_materialization_event(dg.AssetKey("small")) is not None
     assert dg.DagsterEventType.ASSET_CHECK_EVALUATION in written
+
+
+def test_a_copied_folder_is_an_instance_of_its_own(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    before = run(instance)
+    copy = shutil.copytree(tmp_path, tmp_path.with_name("copied"))
+    with dg.DagsterInstance.from_config(str(copy)) as other:
+        assert other.all_logs(before)
+        after = run(other)
+    assert not instance.all_logs(after)
+    assert (copy / "history" / "runs" / f"{after}.db").exists()
 
 
 def test_a_run_is_read_by_another_process_while_it_is_written(instance: dg.DagsterInstance, tmp_path: Path) -> None:
