@@ -1,8 +1,9 @@
 """The least each stage could cost: the engine's own statement for the same bytes or rows, and nothing around it.
 
     python -m benchmarks.bare clean RAW OUT
+    python -m benchmarks.bare unpacked RAW OUT                         unpack, then clean
     python -m benchmarks.bare lake CLEANED OUT
-    python -m benchmarks.bare duckdb CLEANED WAREHOUSE insert | replace
+    python -m benchmarks.bare duckdb CLEANED WAREHOUSE insert | unordered | replace
     python -m benchmarks.bare postgres CONNINFO TABLE BINARY
     python -m benchmarks.bare checks CLEANED
     python -m benchmarks.bare job RAW OUT CLEANED WAREHOUSE            clean, then insert
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 import duckdb
 import psycopg
@@ -36,7 +38,7 @@ def copy(raw: str, out: str) -> None:
 
 def unpack(raw: str, out: str) -> None:
     """A gzip file, by the library the platform unpacks with."""
-    with igzip.IGzipFile(raw, "rb") as packed, open(out, "wb") as unpacked:
+    with igzip.IGzipFile(raw, "rb") as packed, Path(out).open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked, 1 << 20)
 
 

@@ -69,7 +69,9 @@ def main(arguments: Sequence[str]) -> int:
         case ["start", dataset, first, last]:
             backfill = _planned(dataset, Month.parse(first), Month.parse(last))
             name = backfill.backfill_id
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by whomever, it is handed over or not there
+            signal.signal(
+                signal.SIGTERM, signal.default_int_handler
+            )  # ended by whomever, it is handed over or not there
             try:
                 began = _start(backfill)
             except TaxiPlatformError as error:

@@ -273,11 +273,11 @@ def test_a_month_whose_run_was_made_and_not_queued_is_left_to_the_daemon(tmp_pat
     tags = {"dagster/backfill": backfill.backfill_id, "dagster/partition": "2020-02"}
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         made = instance.create_run_for_job(dg.job(name="any")(lambda: None), tags=tags)
-        queued = instance.create_run_for_job(
-            dg.job(name="other")(lambda: None), tags=tags, status=dg.DagsterRunStatus.QUEUED
+        begun = instance.create_run_for_job(
+            dg.job(name="other")(lambda: None), tags=tags, status=dg.DagsterRunStatus.STARTED
         )
         _hand_over(instance, backfill)
         assert instance.get_run_by_id(made.run_id) is None
-        assert instance.get_run_by_id(queued.run_id) is not None
+        assert instance.get_run_by_id(begun.run_id) is not None
         assert instance.get_backfill(backfill.backfill_id) is not None
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

@@ -173,7 +173,8 @@ def test_results_can_be_shown_again_without_measuring(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suite", "contenders"), [("clean", ["ours", "bare"]), ("duckdb", ["ours", "insert", "replace"])]
+    ("suite", "contenders"),
+    [("clean", ["ours", "bare", "unpacked"]), ("duckdb", ["ours", "insert", "unordered", "replace"])],
 )
 def test_a_stage_is_measured_beside_its_limit(tmp_path: Path, suite: str, contenders: list[str]) -> None:
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ from taxi_platform.core.source.files import Publication
 
 _CHUNK = 1 << 20
 #: What reading a gzip file that is cut or damaged raises.
-DAMAGED: tuple[type[Exception], ...] = (EOFError, isal_zlib.error, igzip.BadGzipFile)
+DAMAGED = (EOFError, cast(type[Exception], isal_zlib.error), igzip.BadGzipFile)
 
 _BLANK = (b"", b"\r")
 _LF, _CR = b"\n\r"
