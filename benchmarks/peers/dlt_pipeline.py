@@ -1,7 +1,9 @@
 """dlt doing its best on the same file: Arrow reads the CSV in large blocks, and Parquet goes to the destination.
 
-    python -m benchmarks.peers.dlt_pipeline RAW FOLDER duckdb
-    python -m benchmarks.peers.dlt_pipeline RAW FOLDER postgres    (the database's URL is in BENCH_POSTGRES_URL)
+    python -m benchmarks.peers.dlt_pipeline RAW FOLDER duckdb [whole]
+    python -m benchmarks.peers.dlt_pipeline RAW FOLDER postgres [whole]    (its URL is in BENCH_POSTGRES_URL)
+
+In blocks, memory does not grow with the month; with `whole` the month is one table, which Arrow parses on all cores.
 
 It fails if the rows did not go the way that was meant.
 """
@@ -22,15 +24,19 @@ _TABLE = "yellow_trips"
 _BLOCK_BYTES = 16 << 20
 
 
-def blocks(raw: str) -> Iterator[pa.Table]:
+def tables(raw: str, *, whole: bool) -> Iterator[pa.Table]:
     """The month as Arrow tables. The flag is told to be text: a block may well hold nothing of it."""
     options = pc.ConvertOptions(column_types={"store_and_fwd_flag": pa.string()})
-    with pc.open_csv(raw, read_options=pc.ReadOptions(block_size=_BLOCK_BYTES), convert_options=options) as reader:
+    blocks = pc.ReadOptions(block_size=_BLOCK_BYTES)
+    if whole:
+        yield pc.read_csv(raw, read_options=blocks, convert_options=options)
+        return
+    with pc.open_csv(raw, read_options=blocks, convert_options=options) as reader:
         for batch in reader:
             yield pa.Table.from_batches([batch])
 
 
-def main(raw: str, folder: str, kind: str) -> None:
+def main(raw: str, folder: str, kind: str, how: str = "") -> None:
     """Load the month, and see that it went the way that was meant."""
     with work():
         destination = (
@@ -39,7 +45,7 @@ def main(raw: str, folder: str, kind: str) -> None:
             else dlt.destinations.postgres(os.environ["BENCH_POSTGRES_URL"])
         )
         pipeline = dlt.pipeline("bench", destination=destination, dataset_name="taxi", pipelines_dir=f"{folder}/dlt")
-        trips = dlt.resource(blocks(raw), name=_TABLE, write_disposition="replace")
+        trips = dlt.resource(tables(raw, whole=how == "whole"), name=_TABLE, write_disposition="replace")
         info = pipeline.run(trips, loader_file_format="parquet")
     done = [job.job_file_info for package in info.load_packages for job in package.jobs["completed_jobs"]]
     formats = {it.file_format for it in done if it.table_name == _TABLE}

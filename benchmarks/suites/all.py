@@ -10,18 +10,19 @@ from benchmarks.suites.breakdown import breakdown
 from benchmarks.suites.history import starts, ticks
 from benchmarks.world import World
 
+#: Those with the slow peers last: who cannot wait has the rest.
 SUITES: dict[str, Callable[[World], Suite]] = {
     "clean": stages.clean,
     "lake": stages.lake,
     "duckdb": stages.duckdb,
-    "postgres": stages.postgres,
     "checks": stages.checks,
     "job-duckdb": jobs.to_duckdb,
-    "job-postgres": jobs.to_postgres,
     "job-small": jobs.small,
+    "breakdown": breakdown,
     "backfill": backfill,
     "ticks": ticks,
     "starts": starts,
     "growth": jobs.growth,
-    "breakdown": breakdown,
+    "postgres": stages.postgres,
+    "job-postgres": jobs.to_postgres,
 }

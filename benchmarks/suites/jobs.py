@@ -64,15 +64,16 @@ def to_duckdb(world: World) -> Suite:
     raw = world.raw(rows)
     world.made(rows)
 
-    def dlt(folder: Path) -> Run:
-        return _all_of(world.theirs("dlt_pipeline", raw, folder, "duckdb"), rows)
+    def dlt(folder: Path, *how: str) -> Run:
+        return _all_of(world.theirs("dlt_pipeline", raw, folder, "duckdb", *how), rows)
 
     return Suite(
         "job-duckdb",
         "The whole job, csv.gz → DuckDB",
         (
             Contender("ours", "ours", lambda it: fresh_job(world, it, rows), often, rows),
-            Contender("dlt", "dlt", dlt, often, rows),
+            Contender("dlt", "dlt, in blocks", dlt, often, rows),
+            Contender("dlt-whole", "dlt, the month in memory", lambda it: dlt(it, "whole"), often, rows),
             Contender("import", "import dagster", lambda _: import_dagster(world), often, rows),
             Contender("bare", "bare COPY, then INSERT", lambda it: _bare(world, it, rows), often, rows),
         ),
@@ -88,9 +89,9 @@ def to_postgres(world: World) -> Suite:
         with world.database() as url:
             return fresh_job(world, folder, rows, url)
 
-    def dlt(folder: Path) -> Run:
+    def dlt(folder: Path, *how: str) -> Run:
         with world.database() as url:
-            return _all_of(world.theirs("dlt_pipeline", raw, folder, "postgres", BENCH_POSTGRES_URL=url), rows)
+            return _all_of(world.theirs("dlt_pipeline", raw, folder, "postgres", *how, BENCH_POSTGRES_URL=url), rows)
 
     def course(_: Path) -> Run:
         with world.database() as url:
@@ -104,7 +105,8 @@ def to_postgres(world: World) -> Suite:
         "The whole job, csv.gz → PostgreSQL",
         (
             Contender("ours", "ours", ours, often, rows),
-            Contender("dlt", "dlt, by ADBC", dlt, often, rows),
+            Contender("dlt", "dlt, in blocks, by ADBC", dlt, often, rows),
+            Contender("dlt-whole", "dlt, the month in memory, by ADBC", lambda it: dlt(it, "whole"), often, rows),
             Contender("import", "import dagster", lambda _: import_dagster(world), often, rows),
             Contender("bare", "bare COPY, then COPY BINARY", bare, often, rows),
             Contender("course", "the course's script", course, world.plan.slow_repeats, rows),
