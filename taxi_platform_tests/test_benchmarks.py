@@ -184,6 +184,6 @@ def test_a_stage_is_measured_beside_its_limit(tmp_path: Path, suite: str, conten
         for run in found.values():
             assert 0 < run.told["seconds"] < run.wall
             assert 0 < run.told["cpu"] <= run.cpu
-            assert 30e6 < run.peak < 1e9
+            assert run.peak > 30e6  # and how much at most depends on the process that runs the tests
         assert not list(world.work.glob("run"))
     assert not world.work.exists()

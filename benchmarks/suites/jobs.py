@@ -136,7 +136,8 @@ def growth(world: World) -> Suite:
         world.source(rows)
 
     def job(name: str, rows: int) -> Contender:
-        return Contender(name, f"{rows:,} rows", lambda it: fresh_job(world, it, rows), world.plan.repeats, rows)
+        often = world.plan.repeats if rows <= month else world.plan.slow_repeats
+        return Contender(name, f"{rows:,} rows", lambda it: fresh_job(world, it, rows), often, rows)
 
     return Suite(
         "growth",
