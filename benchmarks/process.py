@@ -17,7 +17,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.work import told
 
@@ -68,15 +68,7 @@ def measure(command: Command, environ: Mapping[str, str] | None = None, cwd: Pat
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         began, start = time.time(), time.perf_counter()
-        process = subprocess.Popen(
-            command,
-            env=environ,
-            cwd=cwd,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = _started(command, environ, cwd, output)
         try:
             _, status, used = os.wait4(process.pid, 0)
         except BaseException:
@@ -98,15 +90,7 @@ def in_background(
 ) -> Generator[subprocess.Popen[bytes], None, None]:
     """A command that is at work as long as the block lasts, with all the processes it starts."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env=environ,
-            cwd=cwd,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = _started(command, environ, cwd, output)
     try:
         yield process
     finally:
@@ -116,6 +100,21 @@ def in_background(
             process.wait(30)
         _kill_session(process.pid)
         process.wait()
+
+
+def _started(
+    command: Command, environ: Mapping[str, str] | None, cwd: Path | None, output: IO[Any]
+) -> subprocess.Popen[bytes]:
+    """A command in a session of its own, by which all that it starts is known."""
+    return subprocess.Popen(
+        command,
+        env=environ,
+        cwd=cwd,
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def cpu_of_session(leader: int) -> float:

@@ -69,9 +69,8 @@ def main(arguments: Sequence[str]) -> int:
         case ["start", dataset, first, last]:
             backfill = _planned(dataset, Month.parse(first), Month.parse(last))
             name = backfill.backfill_id
-            signal.signal(
-                signal.SIGTERM, signal.default_int_handler
-            )  # ended by whomever, it is handed over or not there
+            # Whoever ends this: the backfill is handed over, or was not begun.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 began = _start(backfill)
             except TaxiPlatformError as error:
@@ -147,13 +146,15 @@ def _queue(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
 def _hand_over(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
     """Let the daemon do the months that are not queued; nothing comes between."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    # The daemon passes over months that have a run, and one that was made and not queued would never begin.
-    made = dg.RunsFilter(tags={_TAG: backfill.backfill_id}, statuses=[dg.DagsterRunStatus.NOT_STARTED])
-    for run in instance.get_runs(made):
-        instance.delete_run(run.run_id)
-    instance.add_backfill(backfill)
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    try:
+        # The daemon passes over months that have a run, and one that was made and not queued would never begin.
+        made = dg.RunsFilter(tags={_TAG: backfill.backfill_id}, statuses=[dg.DagsterRunStatus.NOT_STARTED])
+        for run in instance.get_runs(made):
+            instance.delete_run(run.run_id)
+        instance.add_backfill(backfill)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _follow(console: Console, backfill: str, begun: str = "") -> int:

@@ -115,7 +115,7 @@ def _parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection) -> RawTable:
 
 
 def line_table(raw: RawFile, work: Path) -> RawTable:
-    """Read a CSV line by line into a Parquet file: about four times slower than DuckDB, and sure of every line.
+    """Read a CSV line by line into a Parquet file: several times slower than DuckDB, and sure of every line.
 
     A row is what `inspection` counts as one, a line that is not blank; it is malformed if its fields are not those of
     the layout, whatever quotes it opens.

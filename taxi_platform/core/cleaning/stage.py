@@ -89,7 +89,8 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Jud
     parts = {alias: part for it in converted for alias, part in it.parts.items()}
     values = ",\n".join(f"{it.value} AS {it.column.name}" for it in converted)
     extra = extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable)
-    broken = [f"if({it.is_broken}, {unreadable_bits(contract)[it.column.name]}, 0)" for it in converted]
+    bits = unreadable_bits(contract)
+    broken = [f"if({it.is_broken}, {bits[it.column.name]}, 0)" for it in converted]
     # Which row is a later duplicate is not known yet; if such rows are to be turned away, every row keeps its original.
     every_original = judge.actions.get(judge.duplicate_rule) is RuleAction.REJECT
     turned_away = "true" if every_original else f"broken & {judge.rejecting} > 0"
@@ -104,7 +105,7 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Jud
             SELECT
                 {values},
                 {extra} AS {EXTRA_COLUMNS},
-                ({" | ".join(broken) or "0"})::BIGINT AS unreadable_bits,
+                ({" | ".join(broken)})::BIGINT AS unreadable_bits,
                 DATE '{month.first_day}' AS {SOURCE_MONTH},
                 {", ".join(field.column for field in table.fields)}
             FROM parts
