@@ -41,6 +41,8 @@ class Lineage:
     unknown_columns: dict[str, str] = field(default_factory=dict[str, str])
     #: The source's own name for the version of the file it was, where it has one.
     source_etag: str = ""
+    #: How the file was read where that was not plain, a sentence each: a time zone, an encoding, a second header.
+    told: list[str] = field(default_factory=list[str])
 
     @property
     def summary(self) -> str:

@@ -17,9 +17,12 @@ import duckdb
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, Rule, RuleAction, TripContract
 from taxi_platform.core.cleaning.conversion import conversions, unknown_fields
+from taxi_platform.core.cleaning.fields import RawTable
+from taxi_platform.core.cleaning.headers import find_headers, require_whole_header
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge, names_of
-from taxi_platform.core.cleaning.reading import RawTable, line_table, raw_table
+from taxi_platform.core.cleaning.reading import REFUSED, readers
 from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, staged_columns, unreadable_bits
+from taxi_platform.core.cleaning.telling import told_of
 from taxi_platform.core.engine import literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
@@ -84,25 +87,19 @@ def clean(
         work: An empty folder of this call's own; the two files are made in it.
 
     Raises:
-        TaxiPlatformError: The file does not have a column that the contract requires.
+        TaxiPlatformError: The file lacks a column that the contract requires, or nobody can tell what its columns are.
     """
     started = time.monotonic()
     with engine.connect(work / "spill") as con:
-        table = raw_table(raw, con, work)
-        _require_columns(contract, month, raw, table)
+        # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
+        # And where a file's own statistics say that all its times are in range, it would not look.
+        con.execute("SET disabled_optimizers = 'statistics_propagation'")
         judge = Judge(contract, actions)
-        staged = staged_columns(contract, table, judge)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
-        readers = (lambda: table, lambda: line_table(raw, work))
-        if not any(fill_stage(con, contract, month, raw, read(), judge) for read in readers):
-            raise TaxiPlatformError(
-                f"not all of the file's {raw.rows:,} rows could be read",
-                about=f"{contract.dataset} {month}",
-                where=str(raw.path),
-                fix="fetch the month anew by deleting its folder; if it stays so, this is a bug of the platform",
-            )
-        (work / raw.path.stem).unlink(missing_ok=True)  # unpacked, some ten times as large, and read
+        table = _staged(con, contract, month, raw, judge, work)
+        staged = staged_columns(contract, table, judge)
+        headers = find_headers(contract, month, raw, con)
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             mark_duplicates(con, staged, judge)
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
@@ -120,9 +117,8 @@ def clean(
             rows_quarantined=rows_rejected + rows_malformed,
             unknown_columns=unknown,
             source_etag=raw.publication.etag or "",
+            told=told_of(contract, raw, table, headers),
         )
-        # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
-        con.execute("SET disabled_optimizers = 'statistics_propagation'")
         columns = ", ".join(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns
         )
@@ -141,6 +137,30 @@ def clean(
             it.column.name: tuple(field.label for field in it.fields) for it in conversions(contract, table.fields)
         },
         seconds=time.monotonic() - started,
+    )
+
+
+def _staged(
+    con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, judge: Judge, work: Path
+) -> RawTable:
+    """Read the raw file into the stage, by the first reader that yields every row."""
+    reason = "a reader lost rows"
+    for read in readers(raw, con, work):
+        try:
+            table = read()
+            require_whole_header(contract, month, raw, table)
+            if fill_stage(con, contract, month, raw, table, judge):
+                for path in work.glob("plain.csv"):
+                    path.unlink()  # unpacked, some ten times as large, and read
+                return table
+        except REFUSED as error:
+            reason = str(error).splitlines()[0]
+    raise TaxiPlatformError(
+        f"not all of the file's {raw.rows:,} rows could be read",
+        about=f"{contract.dataset} {month}",
+        where=str(raw.path),
+        cause=reason,
+        fix="fetch the month anew by deleting its folder; if it stays so, this is a bug of the platform",
     )
 
 
@@ -212,16 +232,3 @@ def _quarantine_sql(contract: TripContract, raw: RawFile, columns: str, judge: J
         FROM stage.malformed
         ORDER BY row_number
     """
-
-
-def _require_columns(contract: TripContract, month: Month, raw: RawFile, table: RawTable) -> None:
-    missing = [it.column for it in conversions(contract, table.fields) if it.column.required and not it.fields]
-    if missing:
-        raise TaxiPlatformError(
-            f"the file has no column for {', '.join(column.name for column in missing)}; "
-            f"it has {', '.join(field.name for field in table.fields)[:300] or 'none'}",
-            about=f"{contract.dataset} {month}",
-            where=str(raw.path),
-            cause="this is no file of this dataset, or TLC renamed a column",
-            fix=f"if it was renamed, add the new name to the column's `names` in {contract.dataset}.yaml",
-        )

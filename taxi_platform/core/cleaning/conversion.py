@@ -1,5 +1,7 @@
 """SQL that turns a published value into a canonical one, and tells a value that is missing from one that is broken.
 
+Which texts are a value is one grammar, `GRAMMAR`, for every edition and reader; the data dictionary says it to people.
+
 It comes in layers, each a SELECT over the one before, so that a field is cast once however often it is asked for:
 
     fields --(casts)--> f0_integer, f0_double, … --(parts)--> f0_as_vendor_id, … --(value)--> vendor_id, …
@@ -7,18 +9,40 @@ It comes in layers, each a SELECT over the one before, so that a field is cast o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import re
+from dataclasses import dataclass, replace
 
 from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, is_index, normalized
-from taxi_platform.core.cleaning.reading import RawField
-from taxi_platform.core.engine import identifier, literal
+from taxi_platform.core.cleaning.fields import RawField
+from taxi_platform.core.cleaning.parquet_reading import UTC
+from taxi_platform.core.engine import literal
 
 #: What `extra_columns` is where a file has no field that might go there.
 NO_EXTRA = "NULL::VARCHAR"
 
+#: What a text must be to be a value, by canonical type: for people, and as a regular expression.
+GRAMMAR = {
+    "number": (
+        "digits, with a decimal point where they are not whole, a sign before them and an exponent behind them if need "
+        "be: `7`, `-0.5`, `+1`, `.5`, `1e3`",
+        r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*",
+    ),
+    "time": (
+        "`YYYY-MM-DD HH:MM:SS`, hours from 0 to 23; month, day, hour, minute and second may have one digit, seconds may "
+        "have a fraction (kept to the microsecond) or be left out, and so may the time of day; a `T` may stand for the "
+        "blank. No zone, no AM or PM",
+        r"\s*\d{4}-\d{1,2}-\d{1,2}((\s+|T)([01]?\d|2[0-3]):[0-5]?\d(:[0-5]?\d(\.\d{1,9})?)?)?\s*",
+    ),
+}
 _FLOATS = ("DOUBLE", "FLOAT")
-
-_TIME = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+_WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_INTEGERS = (*_WHOLE_NUMBERS, *(f"U{it}" for it in _WHOLE_NUMBERS))
+_TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
+_INSTANTS = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+#: The years a time may have: what reads our files knows no others, and TLC's reach from 2001 to 3019.
+_FIRST_TIME, _LAST_TIME = "0001-01-01", "9999-12-31 23:59:59.999999"
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -71,21 +95,27 @@ def extra_columns(contract: TripContract, fields: tuple[RawField, ...], *, with_
     """
     unknown = unknown_fields(contract, fields)
     entries = {field.label: _as_json(field) for field in unknown}
+    is_known = {field.column for field in fields} - {field.column for field in unknown}
     for field in fields:
-        if field not in unknown and (is_index(field.name) or not field.name.strip()):
-            entries[field.label] = f"if(try_cast({field.column} AS BIGINT) IS NULL, {_filled_text(field)}, NULL)"
+        if field.column in is_known and (is_index(field.name) or not field.name.strip()):
+            entries[field.label] = (
+                f"if(try_cast({field.column} AS BIGINT) IS NULL, {_text_as_json(_filled_text(field))}, NULL)"
+            )
     for conversion in conversions(contract, fields):
         if with_broken and conversion.is_broken != "false":
             for field in conversion.fields:
-                entries[field.label] = f"if({conversion.is_broken}, {field.column}::VARCHAR, NULL)"
+                entries[field.label] = f"if({conversion.is_broken}, {_text_as_json(f'{field.column}::VARCHAR')}, NULL)"
         for place, field in enumerate(conversion.fields[1:], start=1):
             winner = f"coalesce({', '.join(map(_filled_text, conversion.fields[:place]))})"
-            entries[field.label] = f"if({_filled_text(field)} <> {winner}, {field.column}::VARCHAR, NULL)"
+            text = _text_as_json(f"{field.column}::VARCHAR")
+            entries[field.label] = f"if({_filled_text(field)} <> {winner}, {text}, NULL)"
     if not entries:
         return NO_EXTRA
-    values = ", ".join(f"{identifier(label)}: {value}" for label, value in entries.items())
-    # A merge patch drops what is null.
-    return f"nullif(json_merge_patch('{{}}', to_json({{{values}}}))::VARCHAR, '{{}}')"
+    # `||` makes nothing of a name whose value is null, and `concat_ws` passes over it: what is within a value stays.
+    members = ", ".join(
+        f"{literal(json.dumps(label, ensure_ascii=False) + ':')} || {it}" for label, it in entries.items()
+    )
+    return f"nullif('{{' || concat_ws(',', {members}) || '}}', '{{}}')"
 
 
 def _conversion(contract: TripContract, column: Column, fields: tuple[RawField, ...]) -> Conversion:
@@ -117,25 +147,39 @@ def _conversion(contract: TripContract, column: Column, fields: tuple[RawField, 
     )
 
 
+def _text_as_json(text: str) -> str:
+    return f"to_json({text})::VARCHAR"
+
+
 def _as_json(field: RawField) -> str:
-    """SQL for the value of an unknown field, as `to_json` takes it."""
+    """SQL for the value of an unknown field as JSON text, to the last digit; null where there is none."""
+    value = field.column
     if field.type == "VARCHAR":
-        return f"nullif({field.column}, '')"
+        return _text_as_json(f"nullif({value}, '')")
+    if field.type == '"NULL"':
+        return "NULL::VARCHAR"
+    told = f"to_json({value})::VARCHAR"
     if field.type in _FLOATS:  # JSON has no word for NaN, by which pandas means a missing number, nor for infinity
-        number = field.column
-        return f"if(isfinite({number}), to_json({number}), if(isnan({number}), NULL, to_json({number}::VARCHAR)))"
-    return field.column
+        return f"if(isfinite({value}), {told}, if(isnan({value}), NULL, {_text_as_json(f'{value}::VARCHAR')}))"
+    if any(kind in field.type for kind in _FLOATS):  # nor has it within a nested value
+        without = re.sub(r"\b(DOUBLE|FLOAT)\b", "VARCHAR", field.type)
+        told = f"if(json_valid({told}), {told}, to_json({value}::{without})::VARCHAR)"
+    return f"if({value} IS NULL, NULL, {told})"
 
 
 def _filled_text(field: RawField) -> str:
-    return f"nullif(trim({field.column}::VARCHAR), '')"
+    text = f"nullif(trim({field.column}::VARCHAR), '')"
+    return f"if(isnan({field.column}), NULL, {text})" if field.type in _FLOATS else text
 
 
 def _words(field: RawField) -> tuple[dict[str, str], str]:
     """SQL for what a field of codes says, where that is no number; and the casts it goes by."""
     if field.type != "VARCHAR":
         return {}, "NULL::VARCHAR"
-    casts, double = _cast(field, "DOUBLE")
+    # What DuckDB takes for a number is no word, be it one to us or not.
+    casts, double = _cast(replace(field, is_tidy=True), "DOUBLE")
+    if not field.is_tidy:
+        casts, double = {f"{field.column}_any": casts[double]}, f"{field.column}_any"
     return casts, f"if({double} IS NULL, {_text(field)}, NULL)"
 
 
@@ -160,33 +204,55 @@ def _text(field: RawField) -> str:
 
 
 def _cast(field: RawField, kind: str) -> tuple[dict[str, str], str]:
-    """A cast of a field, and its name."""
-    alias = f"{field.column}_{kind.lower()}"
-    return {alias: f"try_cast({field.column} AS {kind})"}, alias
+    """A cast of a field to a number, and its name."""
+    alias, source = f"{field.column}_{kind.lower()}", field.column
+    cast = f"try_cast({source} AS {kind})"
+    if field.type == "VARCHAR" and not field.is_tidy:
+        cast = f"if(regexp_full_match({source}, '{GRAMMAR['number'][1]}'), {cast}, NULL)"
+    return {alias: cast}, alias
 
 
 def _part(kind: ColumnType, field: RawField) -> tuple[dict[str, str], str]:
     """SQL for one field's canonical value, null where it is empty or does not convert; and the casts it goes by."""
-    source = field.column
     if kind is ColumnType.STRING:
         return {}, _text(field)
-    if field.type == '"NULL"':
-        return {}, f"NULL::{kind.duckdb}"
+    if kind in (ColumnType.TIMESTAMP, ColumnType.DATE):
+        return _time(kind, field)
+    if not (field.type in ("VARCHAR", *_INTEGERS, *_FLOATS) or field.type.startswith("DECIMAL")):
+        return {}, f"NULL::{kind.duckdb}"  # no number: what is filled is broken
     casts, value = _cast(field, kind.duckdb)
-    if kind in (ColumnType.INT32, ColumnType.INT64):
-        if "INT" in field.type:
-            return casts, value
-        # A cast rounds: only a number that is whole counts as an integer ("1.0" is one, "1.5" is not).
-        doubles, double = _cast(field, "DOUBLE")
-        return casts | doubles, f"if({value} = {double}, {value}, NULL)"
     if kind is ColumnType.FLOAT64:
         return casts, f"if(isfinite({value}), {value}, NULL)"
+    if field.type in _INTEGERS:
+        return casts, value
+    # A cast rounds: only a number that is whole counts as an integer ("1.0" is one, "1.5" is not).
+    doubles, double = _cast(field, "DOUBLE")
+    return casts | doubles, f"if({value} = {double}, {value}, NULL)"
+
+
+def _time(kind: ColumnType, field: RawField) -> tuple[dict[str, str], str]:
+    alias, source = f"{field.column}_{kind.duckdb.lower()}", field.column
     if field.type == "VARCHAR":
-        # A cast passes over what follows a time, be it PM or a zone: only a time and nothing else counts as one.
-        usual, time = f"{source} LIKE '____-__-__ __:__:__'", casts[value]
-        casts = {value: f"if({usual}, {time}, if(regexp_full_match(trim({source}), '{_TIME}'), {time}, NULL))"}
-    # DuckDB knows years up to 294247 and two infinities; nothing that reads our files does.
-    return casts, f"if({value} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999', {value}, NULL)"
+        usual = f"try_strptime({source}, '%Y-%m-%d %H:%M:%S')"
+        # It takes two digits for a year too, and "infinity" for 1900-01-01; a cast passes over what follows a time.
+        other = f"if(regexp_full_match({source}, '{GRAMMAR['time'][1]}'), try_cast(trim({source}) AS TIMESTAMP), NULL)"
+        time = f"CASE WHEN {usual} > TIMESTAMP '1900-01-01' THEN {usual} ELSE {other} END"
+    elif field.type in _INSTANTS:
+        time = _wall_clock(f"{source}::TIMESTAMPTZ", field.zone)
+    elif field.type in _TIMES:
+        time = f"try_cast({source} AS TIMESTAMP)"
+    else:
+        return {}, f"NULL::{kind.duckdb}"  # no time: what is filled is broken
+    value = f"if({alias} BETWEEN TIMESTAMP '{_FIRST_TIME}' AND TIMESTAMP '{_LAST_TIME}', {alias}, NULL)"
+    return {alias: time}, value if kind is ColumnType.TIMESTAMP else f"({value})::DATE"
+
+
+def _wall_clock(instant: str, zone: str) -> str:
+    """SQL for what a clock in a zone shows at an instant; TLC's columns are the wall clock of New York."""
+    if (offset := _OFFSET.fullmatch(zone)) is not None:
+        sign, hours, minutes = offset.groups()
+        return f"({instant} AT TIME ZONE 'UTC' {sign} INTERVAL '{hours} hours {minutes} minutes')"
+    return f"({instant} AT TIME ZONE {literal(zone or UTC)})"
 
 
 def _is_filled(field: RawField) -> str:

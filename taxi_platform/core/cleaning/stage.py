@@ -11,8 +11,9 @@ import duckdb
 
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, RuleAction, TripContract
 from taxi_platform.core.cleaning.conversion import NO_EXTRA, conversions, extra_columns
+from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge
-from taxi_platform.core.cleaning.reading import RawTable, are_lines_of
+from taxi_platform.core.cleaning.reading import is_every_row
 from taxi_platform.core.engine import identifier
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.files import RawFile
@@ -20,6 +21,7 @@ from taxi_platform.core.source.files import RawFile
 #: So many columns make the digest by which duplicates are suspected; TLC's first ones tell most rows apart.
 _DIGESTED = 6
 
+_MALFORMED = "SELECT row_number, line FROM stage.malformed"
 _NO_LINES = "SELECT NULL::BIGINT AS row_number, NULL::VARCHAR AS line WHERE false"
 
 
@@ -30,20 +32,16 @@ def fill_stage(
 
     Returns:
         Whether every row arrived, and is known by its number.
+
+    Raises:
+        duckdb.Error: The reader stops at the file's bytes (`reading.REFUSED`), or something is wrong with the platform.
     """
-    try:
-        con.execute(_stage_sql(contract, month, table, judge))
-    except (duckdb.InvalidInputException, duckdb.OutOfMemoryException):
-        return False  # bytes that DuckDB's CSV parser stops at, or looks past for the end of a line until memory ends
+    con.execute(_stage_sql(contract, month, table, judge))
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
+    if not is_every_row(raw, rows, con, _MALFORMED if table.malformed else None):
+        return False
     ((malformed, last),) = con.execute("SELECT count(*), max(row_number) FROM stage.malformed").fetchall()
-    if rows + malformed != raw.rows:
-        return False
-    # DuckDB numbers blank lines too, and some line ends twice.
-    numbered = con.execute("SELECT row_number, line FROM stage.malformed ORDER BY row_number")
-    if malformed and not are_lines_of(raw, iter(numbered.fetchone, None)):
-        return False
     if raw.cut_line is not None and (not malformed or last != raw.rows):
         con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")
         con.execute("INSERT INTO stage.malformed VALUES (?, ?)", [raw.rows, raw.cut_line])
@@ -93,7 +91,9 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Jud
     broken = [f"if({it.is_broken}, {bits[it.column.name]}, 0)" for it in converted]
     # Which row is a later duplicate is not known yet; if such rows are to be turned away, every row keeps its original.
     every_original = judge.actions.get(judge.duplicate_rule) is RuleAction.REJECT
-    turned_away = "true" if every_original else f"broken & {judge.rejecting} > 0"
+    # A row without a readable pickup may be a second header, whatever becomes of it.
+    nameless = sum(bit for name, bit in bits.items() if contract.column(name).required)
+    turned_away = "true" if every_original else f"broken & {judge.rejecting} > 0 OR unreadable_bits & {nameless} > 0"
     return f"""
         CREATE OR REPLACE TABLE stage.trips AS
         WITH casts AS (

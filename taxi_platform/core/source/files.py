@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.files import write_text
+from taxi_platform.core.source.contents import Edition, Encoding
+from taxi_platform.core.source.text import CsvText
 
-Edition = Literal["csv", "parquet"]
 _PROVENANCE = "provenance.json"
 
 
@@ -54,7 +55,7 @@ class Publication:
 
     @property
     def edition(self) -> Edition:
-        """Which of TLC's two editions of a month it is; they do not always hold the same rows."""
+        """Which of TLC's two editions of a month its name says it is."""
         return "parquet" if self.name.endswith(".parquet") else "csv"
 
     @property
@@ -81,12 +82,14 @@ class RawFile:
         publication: What its source announced.
         sha256: Hash of its bytes, in hex.
         bytes: Its size.
-        rows: Data rows: non-blank lines after a CSV's header, or what a Parquet's footer says. Counted while the file
+        rows: Data rows: non-blank lines after a CSV's header, or those of a Parquet's pages. Counted while the file
             was verified, by other means than it is later read with, so that nothing can be lost unnoticed.
-        encoding: `utf-8`, or `latin-1` where the bytes are not UTF-8.
+        encoding: How a CSV is written; `latin-1` where it is UTF-8 but for some lines, which are read as latin-1.
         fetched_at: When, ISO 8601 in UTC.
-        cut_line: A CSV's last line, if it alone does not end with CRLF: the file was cut there, and what looks like the
-            line's last value may be half of one.
+        cut_line: A CSV's last line, if it has no end and the lines before it end with CR LF: the file was cut there,
+            and what looks like the line's last value may be half of one.
+        contents: What the bytes are, whatever the name says; None where an older version of the platform fetched them.
+        text: How a CSV is written; None likewise, and for Parquet.
     """
 
     path: Path
@@ -94,21 +97,29 @@ class RawFile:
     sha256: str
     bytes: int
     rows: int
-    encoding: Literal["utf-8", "latin-1"]
+    encoding: Encoding
     fetched_at: str
     cut_line: str | None = None
+    contents: Edition | None = None
+    text: CsvText | None = None
 
     @property
     def edition(self) -> Edition:
-        """Which of TLC's two editions it is."""
-        return self.publication.edition
+        """Which of TLC's two editions it is; they do not always hold the same rows."""
+        return self.contents or self.publication.edition
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self | None:
         """The raw file kept in a month's folder; None where there is none, not all of it, or no telling what it is."""
         try:
             fields = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
-            raw = cls(path=folder / fields.pop("file"), publication=Publication(**fields.pop("publication")), **fields)
+            publication, text = Publication(**fields.pop("publication")), fields.pop("text", None)
+            raw = cls(
+                path=folder / fields.pop("file"),
+                publication=publication,
+                text=CsvText(**text) if text is not None else None,
+                **fields,
+            )
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return raw if raw.path.exists() and raw.path.stat().st_size == raw.bytes else None

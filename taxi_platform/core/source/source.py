@@ -177,6 +177,8 @@ def _take(part: Path, found: Publication, wanted: Wanted) -> RawFile:
         encoding=inspection.encoding,
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
         cut_line=inspection.cut_line,
+        contents=inspection.contents,
+        text=inspection.text,
     )
     publish(part, raw.path)
     raw.record()

@@ -74,6 +74,8 @@ def raw_file(path: Path) -> RawFile:
         encoding=found.encoding,
         fetched_at="2021-03-01T00:00:00+00:00",
         cut_line=found.cut_line,
+        contents=found.contents,
+        text=found.text,
     )
 
 

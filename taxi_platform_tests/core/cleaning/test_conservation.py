@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxi_platform.core.catalog.model import RuleAction, TripContract
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month, write_parquet_month
 from taxi_platform_tests.core.cleaning.months import CATALOG, YELLOW, Outcome, clean_bytes, clean_file
@@ -53,14 +54,30 @@ contents = st.builds(
 )
 
 
-def data_lines(content: bytes, encoding: str) -> list[str]:
+def data_lines(content: bytes) -> list[str]:
     """The rows of a CSV by the plainest reading there is: its lines that are not blank, without the header."""
-    return [line.removesuffix("\r") for line in content.decode(encoding).split("\n") if line.removesuffix("\r")][1:]
+    commas, lines = len(NAMES) - 1, list[bytes]()
+    for ended in content.split(b"\n"):
+        line = ended.rstrip(b"\r")
+        lines += [line] if line.count(b",") == commas else line.split(b"\r")
+    return [decoded(line) for line in lines if line][1:]
 
 
-def clean_content(content: bytes) -> Outcome:
+def decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def clean_content(content: bytes) -> Outcome | None:
+    """The outcome; None where the month is refused, as nobody can tell what its header means."""
     with tempfile.TemporaryDirectory() as folder:
-        return clean_bytes(Path(folder), content, actions=ONLY_UNREADABLE)
+        try:
+            return clean_bytes(Path(folder), content, actions=ONLY_UNREADABLE)
+        except TaxiPlatformError as error:
+            assert "header" in str(error)
+            return None
 
 
 @settings(max_examples=80, deadline=None)
@@ -82,7 +99,9 @@ def clean_content(content: bytes) -> Outcome:
 )
 def test_every_row_of_any_csv_is_cleaned_or_quarantined_under_its_own_number(content: bytes) -> None:
     outcome = clean_content(content)
-    published = data_lines(content, outcome.raw.encoding)
+    if outcome is None:
+        return
+    published = data_lines(content)
 
     assert outcome.is_conserved
     assert outcome.raw.rows == len(published)

@@ -176,11 +176,13 @@ def test_an_index_column_is_no_unknown_column(index: str, tmp_path: Path) -> Non
     assert outcome.column("extra_columns") == [None] * 3
 
 
-def test_fields_the_header_does_not_name_are_kept_where_they_are_filled(tmp_path: Path) -> None:
-    outcome = clean_lines(tmp_path, [trip() + ",,", trip() + ",junk,", trip() + ",,"])
+def test_a_row_that_fills_a_field_without_a_name_is_turned_away_whole(tmp_path: Path) -> None:
+    lines = [trip() + ",,", trip() + ",junk,", trip() + ",,"]
+    outcome = clean_lines(tmp_path, lines)
 
     assert outcome.is_conserved
-    assert outcome.turned_away == []
-    assert outcome.column("fare_amount") == [8.0] * 3
-    assert outcome.extras == [None, {"(field 19)": "junk"}, None]
-    assert outcome.unknown_columns == {"(field 19)": "VARCHAR"}
+    assert outcome.column("fare_amount") == [8.0] * 2
+    assert [(row["row_number"], json.loads(row["original"])) for row in outcome.turned_away] == [
+        (2, {"line": lines[1]})
+    ]
+    assert outcome.unknown_columns == {}
