@@ -82,8 +82,11 @@ def _suspects(contract: TripContract, con: duckdb.DuckDBPyConnection) -> Iterabl
     required = [name for column in contract.columns if column.required for name in column.published_names]
     rows = con.execute(
         f"""
-        SELECT rowid + 1 + (SELECT count(*) FROM stage.malformed WHERE row_number <= rowid + 1), original
-        FROM stage.trips
+        WITH shifts AS (  -- the scan numbers only the rows it yields; each malformed line before one shifts it
+            SELECT row_number - row_number() OVER (ORDER BY row_number) + 1 AS from_rank FROM stage.malformed
+        )
+        SELECT trips.rowid + 1 + (SELECT count(*) FROM shifts WHERE from_rank <= trips.rowid + 1), original
+        FROM stage.trips AS trips
         WHERE original IS NOT NULL AND unreadable_bits > 0 AND list_has_any(
             list_transform(json_extract_string(original, '$.*'), lambda it: trim(lower(it), ' "{BOM}')), [{_literals(names)}]
         )

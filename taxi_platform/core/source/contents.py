@@ -25,9 +25,9 @@ BOM = "\ufeff"
 _HEAD = 4096
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
-#: Share of control characters from which on a file is no text.
-_MOSTLY_BINARY = 0.1
-_TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1a\x1b")
+#: Share of control characters from which on so many bytes are no text; noise has a tenth.
+_MOSTLY_BINARY, _ENOUGH = 0.08, 256
+_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
 # The longer mark first: that of UTF-16 is the beginning of that of UTF-32.
 _MARKS: tuple[tuple[bytes, Encoding], ...] = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -133,14 +133,16 @@ def _encoding_of(head: bytes, path: Path) -> Encoding:
         raise ForeignFileError("a web page", "look at what the source answers in a browser")
     if text.startswith(("{", "[")):
         raise ForeignFileError("a JSON document", "look at what it says: services answer so what went wrong")
-    controls = sum(it < 32 and it not in _TEXT_CONTROLS for it in text.encode("utf-8", "replace"))
-    if controls > _MOSTLY_BINARY * len(text):
-        zeros = (
-            "all zeros, as a disk leaves it that failed"
-            if not head.strip(b"\0")
-            else f"which begin {head[:8].hex(' ')}"
+    if not head.strip(b"\0") and head:
+        raise ForeignFileError("nothing but zeros, as a disk leaves it that failed")
+    if (
+        encoding == "utf-8"
+        and len(head) >= _ENOUGH
+        and sum(it in _CONTROLS for it in head) > _MOSTLY_BINARY * len(head)
+    ):
+        raise ForeignFileError(
+            f"neither text nor Parquet, but bytes of no kind known here, which begin {head[:8].hex(' ')}"
         )
-        raise ForeignFileError(f"neither text nor Parquet: bytes of no kind that is known here, {zeros}")
     return encoding
 
 

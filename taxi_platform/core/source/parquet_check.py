@@ -8,7 +8,7 @@ values where it has none of these.
 
 from __future__ import annotations
 
-import json
+import base64
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 #: Columns decoded at the same time; each holds one column of one row group in memory.
@@ -105,15 +106,10 @@ def _is_ordered(kind: pa.DataType) -> bool:
 
 def _require_sound_schema(footer: pq.FileMetaData) -> None:
     """The footer has no checksum of its own, but says some things twice: the names, and the unit of times."""
-    written: dict[bytes, bytes] = footer.metadata or {}
-    names = set(footer.schema.to_arrow_schema().names)
-    if b"pandas" in written:
-        try:
-            columns = [it.get("field_name") for it in json.loads(written[b"pandas"])["columns"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            columns = []
-        if strange := sorted({it for it in columns if isinstance(it, str)} - names):
-            raise DamagedParquetError(f"its metadata names a column {strange[0]!r} that its schema does not have")
+    for name, other in zip(footer.schema.to_arrow_schema().names, _names_told_again(footer), strict=False):
+        # As long and not equal: no program renames a column so, but a flipped bit does.
+        if name != other and len(name.encode()) == len(other.encode()):
+            raise DamagedParquetError(f"a column is called {name!r} and {other!r} at once")
     for position in range(footer.num_columns):
         column = footer.schema.column(position)
         unit = _TIME_UNITS.get(column.converted_type)
@@ -121,3 +117,12 @@ def _require_sound_schema(footer: pq.FileMetaData) -> None:
             raise DamagedParquetError(
                 f"column {column.path} is {column.converted_type} and {column.logical_type} at once"
             )
+
+
+def _names_told_again(footer: pq.FileMetaData) -> list[str]:
+    """The columns' names by the schema that Arrow keeps beside Parquet's own; none where another program wrote it."""
+    told: bytes = (footer.metadata or {}).get(b"ARROW:schema", b"")
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(told))).names if told else []
+    except (ValueError, pa.ArrowException, OSError):
+        return []

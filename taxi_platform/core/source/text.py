@@ -29,7 +29,6 @@ _CHUNK = 1 << 20
 _BLANK_LINES = re.compile(rb"\n{2,}")
 _FIRST_LINE = re.compile(rb"[\r\n]*([^\r\n]+)(\r\n|\r|\n)")
 _LF, _CR = b"\n\r"
-_UTF8_MARK = codecs.BOM_UTF8
 
 
 class UnreadableTextError(ValueError):
@@ -108,9 +107,12 @@ def unpacked_chunks(path: Path, text: CsvText) -> Iterator[bytes]:
 
 
 def _chunks(path: Path, contents: Contents) -> Iterator[bytes]:
-    """The bytes of a CSV, unpacked, and as UTF-8 where they are UTF-16 or UTF-32; no piece ends between CR and LF."""
+    """The bytes of a CSV, unpacked, without a byte order mark, and as UTF-8 where they are UTF-16 or UTF-32.
+
+    No piece ends between CR and LF.
+    """
     wide = None if contents.encoding == "utf-8" else codecs.getincrementaldecoder(contents.encoding)()
-    held = b""
+    held, is_first = b"", True
     with unpacking(path) if contents.is_packed else path.open("rb") as file:
         while piece := file.read(_CHUNK):
             if wide is not None:
@@ -119,9 +121,16 @@ def _chunks(path: Path, contents: Contents) -> Iterator[bytes]:
                 except UnicodeError as error:
                     raise UnreadableTextError(f"the text is not {contents.encoding} throughout: {error}") from error
             chunk = held + piece
+            if is_first and len(chunk) < len(codecs.BOM_UTF8):
+                held = chunk
+                continue
+            if is_first:
+                chunk, is_first = chunk.removeprefix(codecs.BOM_UTF8), False
             held = b"\r" if chunk.endswith(b"\r") else b""
             if body := chunk[: len(chunk) - len(held)]:
                 yield body
+    if wide is not None and wide.getstate()[0]:
+        raise UnreadableTextError(f"the text is not {contents.encoding} throughout: it ends within a letter")
     if held:
         yield held
 
@@ -136,15 +145,15 @@ class _Look:
         #: The last line, as long as its end has not come.
         self.unended = b""
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._is_below_header = False
 
     def see(self, chunk: bytes) -> None:
         """Look at the next piece."""
-        if not self.bytes:
-            chunk = chunk.removeprefix(_UTF8_MARK)
         self.bytes += len(chunk)
         self.has_quotes = self.has_quotes or b'"' in chunk
         if not self.has_odd_numbers:
-            below = 0 if self.lines else chunk.find(b"\n") + 1
+            header = None if self._is_below_header else _FIRST_LINE.match(chunk)
+            below, self._is_below_header = header.end() if header else 0, True
             self.has_odd_numbers = chunk.find(b"_", below) >= 0 or chunk.find(b"+", below) >= 0
         if self.is_plain:
             self._count(chunk)
@@ -210,10 +219,9 @@ class _PlainText:
 
     def blocks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Whole lines, each ended by LF, none of them blank."""
-        begun, is_first = b"", True
+        begun = b""
         for chunk in chunks:
-            begun += chunk.removeprefix(_UTF8_MARK) if is_first else chunk
-            is_first = False
+            begun += chunk
             self._learn_header(begun)
             ended, lf, begun = begun.rpartition(b"\n")
             block = self._lines_of(ended + lf) if lf else b""
