@@ -157,6 +157,8 @@ def _why_full(folder: Path) -> str:
         return "nothing more can be written there"
     if files_left is not None and files_left.f_files and not files_left.f_favail:
         return f"it holds as many files as it can ({room})"
+    if room.available:
+        return f"the disk takes no more files, or no more of this user's ({room})"
     return f"the disk is full: {room}"
 
 
