@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def test_another_run_waits_longer_for_the_month_than_a_fetch_may_take() -> None:
 
 
 @pytest.fixture
-def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Server, None, None]:
     """A server that speaks https, and that is trusted."""
     certificate = self_signed(tmp_path / "certificate.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
