@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -148,7 +147,6 @@ class _Adapter(HTTPAdapter):
         response = super().send(*args, **kwargs)
         if response.is_redirect:
             response.raw.close()
-            response.raw = io.BytesIO()
         return response
 
 
