@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.os_errors import os_error_told
 
 
 @contextmanager
@@ -34,14 +35,8 @@ def reported(about: str) -> Generator[None, None, None]:
         )
         raise dg.Failure(description=str(told), allow_retries=False) from error
     except OSError as error:
-        told = TaxiPlatformError(
-            f"{error.strerror or type(error).__name__}",
-            about=about,
-            where=str(error.filename or "an unnamed file"),
-            cause="the folder is read-only, full, or belongs to somebody else",
-            fix="point TAXI_DATA_DIR (and TAXI_LAKE_URL, TAXI_WAREHOUSE_URL) at a folder you can write to",
-        )
-        raise dg.Failure(description=str(told), allow_retries=False) from None
+        told = os_error_told(error, about)
+        raise dg.Failure(description=str(told), allow_retries=told.may_pass_later) from None
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except Exception as error:

@@ -16,7 +16,7 @@ from taxi_platform.core.source import NotPublishedError, RetryPolicy, Source, Un
 from taxi_platform.resources import SourceResource
 
 #: A schedule does not come back for a month: a source that does not answer is asked again at once.
-_PERSISTENT = RetryPolicy(attempts=3, longest_wait=2.0, timeout=10.0)
+_PERSISTENT = RetryPolicy(attempts=3, longest_wait=2.0, timeout=10.0, deadline=25.0)
 
 
 def build_monthly_schedule(

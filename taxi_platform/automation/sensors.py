@@ -25,7 +25,7 @@ from taxi_platform.resources import LakeResource, SourceResource
 #: Where TLC is: a day ends when it ends there.
 NEW_YORK = ZoneInfo("America/New_York")
 #: A look at the source is one request a file: whoever does not answer is asked again at a later tick.
-IMPATIENT = RetryPolicy(attempts=1, timeout=10.0)
+IMPATIENT = RetryPolicy(attempts=1, timeout=10.0, deadline=12.0)
 #: Seconds after which no further month is asked for: Dagster gives a tick a minute, and forgets one that takes longer.
 LONGEST_LOOK = 30.0
 #: The tag that says why a run was started.

@@ -52,3 +52,7 @@ class LakeError(TaxiPlatformError):
 
 class WarehouseError(TaxiPlatformError):
     """The warehouse does not hold what it should, or cannot be reached."""
+
+
+class DiskFullError(TaxiPlatformError):
+    """A disk has not the room for what is to be written: it is full, or would be. Trying again makes no room."""

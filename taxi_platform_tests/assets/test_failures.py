@@ -1,5 +1,7 @@
 """What a person reads when a run cannot go on, and what Dagster tries again."""
 
+import errno
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +12,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.source import NotPublishedError, UnavailableError
 from taxi_platform.failures import reported
 from taxi_platform_tests.assets.platform import Platform, failure_of
+from taxi_platform_tests.disks import disk
 
 MONTH = "2021-01"
 
@@ -108,6 +111,28 @@ def test_a_full_or_read_only_disk_says_which_setting_to_change() -> None:
         raise OSError(28, "No space left on device", "/data/lake/file")
     assert "No space left on device at /data/lake/file" in str(raised.value.description)
     assert "Fix: point TAXI_DATA_DIR" in str(raised.value.description)
+
+
+def test_a_mount_below_the_data_folder_is_no_obstacle_to_a_month(platform: Platform, source: Path) -> None:
+    header = ",".join(platform.catalog.trips["green"].layout_of(Month.parse(MONTH), "csv").header)
+    row = "2,2021-01-01 00:15:56,2021-01-01 00:19:52,N,1,43,151,1,1.01,5.5,0.5,0.5,0,0,,0.3,6.8,2,1,0"
+    (source / f"green_tripdata_{MONTH}.csv").write_text(f"{header}\n{row}\n")
+    with disk(platform.data_dir / "quarantine"):
+        platform.run("green_trips_job", MONTH)
+        assert platform.parquet("quarantine", "green", MONTH).path.exists()
+    assert platform.table("green", MONTH).num_rows == 1
+
+
+def test_each_refusal_of_the_operating_system_has_its_own_fix_and_is_retried_where_that_may_help() -> None:
+    fixes: dict[str, bool] = {}
+    for number in (errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.EMFILE, errno.EIO, errno.ENOSPC):
+        with pytest.raises(dg.Failure) as raised, reported("green 2021-01"):
+            raise OSError(number, os.strerror(number), "/data/lake/file")
+        told = str(raised.value.description)
+        assert told.startswith(f"green 2021-01: {os.strerror(number)} at /data/lake/file. Cause: ")
+        fixes[told.partition("Fix: ")[2]] = raised.value.allow_retries
+    assert len(fixes) == 7
+    assert list(fixes.values()) == [False, False, False, False, True, False, False]
 
 
 def test_a_mistake_in_the_platform_fails_once_and_shows_where_it_is() -> None:

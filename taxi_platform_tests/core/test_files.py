@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.files import copy_hashed, publish, sha256_of, work_folder, write_text
+from taxi_platform_tests.disks import disk
 
 NAME = "2020-11.parquet"
 _REPOSITORY = Path(__file__).parents[2]
@@ -110,6 +112,67 @@ def test_publishing_replaces_a_file_and_leaves_the_old_one_to_who_is_reading_it(
         publish(tmp_path / "temporary", final)
         assert reader.read() == "old"
     assert final.read_text() == "new"
+
+
+def test_publishing_onto_another_file_system_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    body = os.urandom(3_000_000)
+    (tmp_path / "temporary").write_bytes(body)
+    with disk(tmp_path / "quarantine") as other:
+        (other / NAME).write_text("old")
+        with (other / NAME).open() as reader:
+            publish(tmp_path / "temporary", other / NAME)
+            assert reader.read() == "old"
+        assert (other / NAME).read_bytes() == body
+        assert [path.name for path in other.iterdir()] == [NAME]
+    assert not (tmp_path / "temporary").exists()
+
+
+def test_publishing_onto_another_file_system_without_room_is_refused_and_the_old_file_stands(tmp_path: Path) -> None:
+    (tmp_path / "temporary").write_bytes(b"x" * 3_000_000)
+    with disk(tmp_path / "quarantine", "2m") as other:
+        (other / NAME).write_text("old")
+        with pytest.raises(DiskFullError, match=r"3\.0 MB") as raised:
+            publish(tmp_path / "temporary", other / NAME)
+        assert str(other / NAME) in str(raised.value)
+        assert (other / NAME).read_text() == "old"
+        assert [path.name for path in other.iterdir()] == [NAME]
+    assert (tmp_path / "temporary").exists()
+
+
+_KILLED_ACROSS = """
+import os, sys
+from pathlib import Path
+from taxi_platform.core import files
+
+def die(source, target):
+    target.write_bytes(b"half")
+    os.kill(os.getpid(), 9)
+
+files.copy_hashed = die
+files.publish(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_process_killed_while_it_publishes_onto_another_file_system_leaves_the_old_file_and_the_next_tidies_up(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "temporary").write_text("new")
+    with disk(tmp_path / "quarantine") as other:
+        (other / NAME).write_text("old")
+        paths = [str(tmp_path / "temporary"), str(other / NAME)]
+        assert subprocess.run([sys.executable, "-c", _KILLED_ACROSS, *paths], cwd=_REPOSITORY).returncode == -9
+        assert (other / NAME).read_text() == "old"
+
+        publish(tmp_path / "temporary", other / NAME)
+        assert (other / NAME).read_text() == "new"
+        assert [path.name for path in other.iterdir()] == [NAME]
+
+
+def test_a_copy_that_fills_its_disk_names_the_copy(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 2_000_000)
+    with disk(tmp_path / "lake", "1m") as small, pytest.raises(OSError, match="No space left") as raised:
+        copy_hashed(tmp_path / "source", small / "copy")
+    assert raised.value.filename == str(small / "copy")
 
 
 def test_readers_of_a_file_that_is_replaced_all_the_time_never_see_half_of_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from taxi_platform_tests.faults.tracer import CALL, RETURN, Point, Spot
 
 _CORE = "taxi_platform.core"
 _HTTP = f"{_CORE}.source.http"
+_ARRIVAL = f"{_CORE}.source.arrival"
 _SOURCE = f"{_CORE}.source.source"
 _CLEAN = f"{_CORE}.cleaning.clean"
 _STAGE = f"{_CORE}.cleaning.stage"
@@ -30,7 +31,7 @@ _OF_WAREHOUSE = "taxi_platform.io_managers.warehouse"
 #: The server sends half of the body and then nothing more, so that this one never ends.
 DOWNLOADING = Point(
     "while the month is downloaded",
-    Spot(_HTTP, "HttpOrigin._download_once", "progress.add(len(chunk))"),
+    Spot(_ARRIVAL, "Arrival.write", "progress.add(len(chunk))"),
     Spot(_HTTP, "HttpOrigin.download", RETURN),
 )
 BETWEEN_COPIES = Point("between the two COPYs", Spot(_CLEAN, "clean", "turned_away = "))

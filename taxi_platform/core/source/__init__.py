@@ -38,14 +38,14 @@ def open_source(
         raw_dir: Where fetched files are kept.
         catalog: The contracts; the sample generator and the zone lookup need them.
         sample_rows: Rows of a generated month.
-        retry: How patiently a web server is asked again.
+        retry: How patiently a source is asked, and how long a fetch may take.
     """
-    folder = local_path(setting)
+    folder, retry = local_path(setting), retry or RetryPolicy()
     if setting == "sample":
         return Source(SampleOrigin(catalog, sample_rows), sample_candidates, raw_dir)
     if folder is not None:
-        return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir)
+        return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir, retry.deadline)
     from taxi_platform.core.source.http import HttpOrigin  # only who downloads waits for requests to be imported
 
     candidates = web_candidates if setting == "web" else base_candidates(setting.rstrip("/"))
-    return Source(HttpOrigin(retry or RetryPolicy()), candidates, raw_dir)
+    return Source(HttpOrigin(retry), candidates, raw_dir, retry.deadline)

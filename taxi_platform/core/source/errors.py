@@ -24,5 +24,9 @@ class UnavailableError(SourceError):
     retry_after: float | None = None
 
 
+class OverdueError(UnavailableError):
+    """The time for a fetch is up. What came stays and is taken up by the next one."""
+
+
 class CorruptError(SourceError):
     """The file arrived and is not what it should be: cut, damaged, or a web page in its place."""

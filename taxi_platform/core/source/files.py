@@ -41,12 +41,14 @@ class Publication:
         bytes: Its size, where the source says.
         etag: The source's own name for this version of it, where it has one.
         last_modified: When it was last changed, in the source's own words (HTTP date, or nanoseconds for a folder).
+        checksum: What the source says its bytes add up to, as `<kind>:<hex>` (see `checksums.py`), where it says so.
     """
 
     url: str
     bytes: int | None = None
     etag: str | None = None
     last_modified: str | None = None
+    checksum: str | None = None
 
     @property
     def name(self) -> str:

@@ -1,30 +1,30 @@
-"""Files over HTTP: conditional, resumable, and careful about what a refusal means."""
+"""Files over HTTP: conditional, resumable, bounded, and careful about what a refusal means."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import requests
 import tenacity
-import urllib3
-from requests.structures import CaseInsensitiveDict
 
-from taxi_platform.core.files import write_text
-from taxi_platform.core.source.errors import SourceError, UnavailableError
+from taxi_platform.core.source.arrival import Arrival, discard
+from taxi_platform.core.source.checksums import announced_checksum
+from taxi_platform.core.source.errors import OverdueError, SourceError, UnavailableError
 from taxi_platform.core.source.files import Publication
-from taxi_platform.core.source.progress import Progress
-from taxi_platform.core.source.retry import RetryPolicy
+from taxi_platform.core.source.headers import can_be_sent, retry_after, whole_number
+from taxi_platform.core.source.partial import Partial
+from taxi_platform.core.source.retry import Deadline, RetryPolicy
+from taxi_platform.core.source.web import exchange
 from taxi_platform.core.urls import mask_url
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 18
-_HEADERS = {"User-Agent": "taxi-platform (+https://www.nyc.gov/site/tlc)", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,31 @@ class HttpOrigin:
         """What the server announces at `url`, without its body; None where there is no such file.
 
         Raises:
-            UnavailableError: The server throttles, fails or cannot be reached, after every retry.
+            UnavailableError: The server throttles, fails or cannot be reached, after every retry, or is too slow.
             SourceError: The server refuses for good.
         """
+        deadline = Deadline(self.retry.deadline)
 
         def ask() -> Publication | None:
-            with self._exchange("HEAD", url, about) as response:
-                if response.ok:
+            with self._exchange("HEAD", url, about, deadline) as response:
+                if _is_whole(response):
                     return _publication(url, response)
                 if response.status_code == 404:
                     return None
             # Signed and picky servers refuse HEAD for a file they would give: only a GET tells.
-            with self._exchange("GET", url, about) as response:
+            with self._exchange("GET", url, about, deadline) as response:
                 return None if _is_absent(response) else _publication(url, _checked(response, url, about))
 
-        return self._retrying(ask, None)
+        return self._retrying(ask, None, deadline, about, url)
 
     def download(
-        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger
+        self,
+        url: str,
+        part: Path,
+        known: Publication | None,
+        about: str,
+        log: logging.Logger,
+        deadline: Deadline | None = None,
     ) -> Publication | None:
         """Bring the file at `url` to `part`, taking up an interrupted download where the server allows it.
 
@@ -65,48 +72,57 @@ class HttpOrigin:
             known: The version that is here already, if any.
             about: What it is to people.
             log: For progress and retries.
+            deadline: When it has to be here; what the retry policy says, counted from now, if nothing is said.
 
         Returns:
             What was fetched; `known` itself if that is still the current version; None where there is no such file.
 
         Raises:
-            UnavailableError: The server throttles, fails, drops the line or cannot be reached, after every retry.
+            UnavailableError: The server throttles, fails, drops the line or cannot be reached, after every retry, or is
+                too slow.
             SourceError: The server refuses for good.
+            CorruptError: More came than was announced.
+            DiskFullError: The disk of `part` has no room for it.
         """
-        return self._retrying(lambda: self._download_once(url, part, known, about, log), log)
+        deadline = deadline or Deadline(self.retry.deadline)
+        return self._retrying(
+            lambda: self._download_once(url, part, known, about, log, deadline), log, deadline, about, url
+        )
 
     def _download_once(
-        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger
+        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger, deadline: Deadline
     ) -> Publication | None:
-        resumed = _Partial.left_at(part, url)
-        with self._exchange("GET", url, about, resumed.headers if resumed else _conditions(known)) as response:
+        resumed = Partial.left_at(part, url)
+        asked = resumed.headers if resumed else _conditions(known)
+        with self._exchange("GET", url, about, deadline, asked) as response:
             if response.status_code == 304 and known is not None:
                 return known
             if resumed is not None and not resumed.is_served_by(response):
-                part.unlink(missing_ok=True)
+                discard(part)
                 raise UnavailableError(
                     "the server cannot take up the interrupted download", about=about, where=mask_url(url)
                 )
             if _is_absent(response):
                 return None
-            announced = _publication(url, _checked(response, url, about))
+            is_rest = resumed is not None and response.status_code == 206
+            announced = _publication(url, response if is_rest else _checked(response, url, about))
             if known is not None and response.status_code == 200 and announced.is_same_version_as(known):
                 return known
-            if resumed is not None and response.status_code == 206:
-                announced = resumed.publication
-                log.info(f"{about}: taking up the download at byte {resumed.size:,}")
+            here = 0
+            if resumed is not None and is_rest:
+                # The rest of a version says no more of the whole than its checksum.
+                here = resumed.size
+                announced = replace(resumed.publication, checksum=resumed.publication.checksum or announced.checksum)
+            arrival = Arrival(part, announced.bytes, about, mask_url(url), deadline, log)
+            arrival.find_room(here)
+            if here:
+                log.info(f"{about}: taking up the download at byte {here:,}")
             else:
-                resumed = None
-                _Partial.begin(part, announced)
-            progress = Progress(log, about, announced.bytes, resumed.size if resumed else 0)
-            response.raw.enforce_content_length = False  # what is missing is counted below, over all requests
-            with part.open("ab" if resumed else "wb") as file:
-                # The bytes as they are stored: a server may call a .csv.gz "encoded" and have it unpacked on the way.
-                # And as they arrive: what came before the line dropped is kept, to the last byte.
-                while chunk := response.raw.read1(_CHUNK, decode_content=False):
-                    file.write(chunk)
-                    progress.add(len(chunk))
+                Partial.begin(part, announced)
+            arrival.write(_body_of(response), here)
         got = part.stat().st_size
+        if announced.bytes is None or got < announced.bytes:
+            deadline.check(about, mask_url(url), got)  # at its end it is not the server that hangs up
         if announced.bytes is not None and got < announced.bytes:
             raise UnavailableError(
                 f"the connection was dropped (expected {announced.bytes:,} bytes, got {got:,})",
@@ -114,52 +130,64 @@ class HttpOrigin:
                 where=mask_url(url),
                 fix="run the month again: it goes on where it stopped, if the server can",
             )
-        _Partial.forget(part)
+        Partial.forget(part)
         return announced
 
-    @contextmanager
     def _exchange(
-        self, method: str, url: str, about: str, headers: dict[str, str] | None = None
-    ) -> Generator[requests.Response, None, None]:
-        try:
-            with requests.request(
-                method,
-                url,
-                headers=_HEADERS | (headers or {}),
-                stream=True,
-                allow_redirects=True,
-                timeout=(min(10.0, self.retry.timeout), self.retry.timeout),
-            ) as response:
-                yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise UnavailableError(
-                f"the server could not be reached or dropped the line ({type(error).__name__})",
-                about=about,
-                where=mask_url(url),
-                cause=mask_url(str(error)),
-                fix="check the network and TAXI_SOURCE, then run the month again",
-            ) from error
+        self, method: str, url: str, about: str, deadline: Deadline, headers: dict[str, str] | None = None
+    ) -> AbstractContextManager[requests.Response]:
+        return exchange(method, url, about, headers or {}, self.retry.timeout, deadline)
 
-    def _retrying(self, ask: Callable[[], _T], log: logging.Logger | None) -> _T:
+    def _retrying(
+        self, ask: Callable[[], _T], log: logging.Logger | None, deadline: Deadline, about: str, url: str
+    ) -> _T:
         first, longest = self.retry.first_wait, self.retry.longest_wait
         backoff = tenacity.wait_exponential(multiplier=first, max=longest) + tenacity.wait_random(0, first)
+
+        def may_pass(error: BaseException) -> bool:
+            return isinstance(error, UnavailableError) and not isinstance(error, OverdueError)
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.retry_after if isinstance(error, UnavailableError) else None
             return min(longest, max(backoff(state), asked or 0.0))
 
+        def is_over(state: tenacity.RetryCallState) -> bool:
+            return state.attempt_number >= self.retry.attempts or state.upcoming_sleep >= deadline.left
+
+        def give_up(state: tenacity.RetryCallState) -> _T:
+            error = state.outcome.exception() if state.outcome else None
+            if state.attempt_number < self.retry.attempts:
+                raise deadline.overdue(about, mask_url(url), cause=f"at last: {error}") from error
+            raise error or AssertionError
+
         def say(state: tenacity.RetryCallState) -> None:
             if log is not None and state.outcome is not None and state.next_action is not None:
                 log.warning(f"{state.outcome.exception()} Trying again in {state.next_action.sleep:.1f} s.")
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(UnavailableError),
-            stop=tenacity.stop_after_attempt(self.retry.attempts),
+            retry=tenacity.retry_if_exception(may_pass),
+            stop=is_over,
             wait=wait,
             before_sleep=say,
-            reraise=True,
+            retry_error_callback=give_up,
         )(ask)
+
+
+def _body_of(response: requests.Response) -> Iterator[bytes]:
+    """The bytes as they are stored, as they arrive.
+
+    A server may call a .csv.gz "encoded" and have it unpacked on the way; and what came before the line dropped is
+    kept, to the last byte.
+    """
+    response.raw.enforce_content_length = False  # what is missing is counted by the caller, over all requests
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        yield chunk
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether the answer is the file: 200, or 203 if a proxy on the way has a hand in it."""
+    return response.status_code in (200, 203)
 
 
 def _is_absent(response: requests.Response) -> bool:
@@ -173,87 +201,48 @@ def _is_absent(response: requests.Response) -> bool:
 
 
 def _checked(response: requests.Response, url: str, about: str) -> requests.Response:
+    """The answer, if it is the file.
+
+    Raises:
+        UnavailableError: It says that the file may be had later.
+        SourceError: It is neither the file nor a promise of it.
+    """
     status = response.status_code
-    if response.ok:
+    if _is_whole(response):
         return response
-    if status in (403, 408, 425, 429) or status >= 500:
+    if status in (202, 403, 408, 425, 429) or status >= 500:
         error = UnavailableError(
             f"the server {'throttles' if status in (403, 429) else 'fails'} (HTTP {status})",
             about=about,
             where=mask_url(url),
             fix="run the month again later",
         )
-        waits = response.headers.get("retry-after", "")
-        error.retry_after = float(waits) if waits.isdigit() else None
+        error.retry_after = retry_after(response.headers, datetime.now(UTC))
         raise error
+    if status < 400:
+        raise SourceError(
+            f"the server answers without the file (HTTP {status})",
+            about=about,
+            where=mask_url(url),
+            fix="open the address in a browser, and set TAXI_SOURCE to where the files are",
+        )
     raise SourceError(f"the server refuses (HTTP {status})", about=about, where=mask_url(url), fix="check TAXI_SOURCE")
 
 
 def _publication(url: str, response: requests.Response) -> Publication:
-    headers: CaseInsensitiveDict[str] = response.headers
-    length = headers.get("content-length", "")
+    headers = response.headers
     return Publication(
         url=mask_url(url),
-        bytes=int(length) if length.isdigit() else None,
+        bytes=whole_number(headers.get("content-length")),
         etag=headers.get("etag"),
         last_modified=headers.get("last-modified"),
+        checksum=announced_checksum(response),
     )
 
 
 def _conditions(known: Publication | None) -> dict[str, str]:
     if known is None:
         return {}
-    if known.etag:
-        return {"If-None-Match": known.etag}
-    return {"If-Modified-Since": known.last_modified} if known.last_modified else {}
-
-
-@dataclass(frozen=True)
-class _Partial:
-    """What an interrupted download left, and of which version it is a part."""
-
-    publication: Publication
-    size: int
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Ask for the rest, if it is still the same version; a server that cannot do that sends all of it."""
-        etag = self.publication.etag
-        version = etag if etag and not etag.startswith("W/") else self.publication.last_modified
-        return {"Range": f"bytes={self.size}-", "If-Range": version or ""}
-
-    def is_served_by(self, response: requests.Response) -> bool:
-        """Whether the answer can be used.
-
-        It cannot if it refuses the range, or if it is the rest of another version: some servers ignore If-Range.
-        """
-        if response.status_code != 206:
-            return response.status_code != 416
-        headers, ours = response.headers, self.publication
-        return (
-            headers.get("content-range", "").startswith(f"bytes {self.size}-")
-            and headers.get("etag", ours.etag) == ours.etag
-            and headers.get("last-modified", ours.last_modified) == ours.last_modified
-        )
-
-    @classmethod
-    def left_at(cls, part: Path, url: str) -> _Partial | None:
-        record = _record_of(part)
-        if not (part.exists() and record.exists()) or not (size := part.stat().st_size):
-            return None
-        publication = Publication(**json.loads(record.read_text(encoding="utf-8")))
-        versioned = bool(publication.etag and not publication.etag.startswith("W/")) or bool(publication.last_modified)
-        return cls(publication, size) if versioned and publication.url == mask_url(url) else None
-
-    @staticmethod
-    def begin(part: Path, publication: Publication) -> None:
-        part.unlink(missing_ok=True)
-        write_text(_record_of(part), json.dumps(publication.__dict__))
-
-    @staticmethod
-    def forget(part: Path) -> None:
-        _record_of(part).unlink(missing_ok=True)
-
-
-def _record_of(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
+    if can_be_sent(known.etag):
+        return {"If-None-Match": known.etag or ""}
+    return {"If-Modified-Since": known.last_modified or ""} if can_be_sent(known.last_modified) else {}

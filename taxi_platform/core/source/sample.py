@@ -31,6 +31,7 @@ from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, i
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.files import Publication
 from taxi_platform.core.source.progress import Progress
+from taxi_platform.core.source.retry import Deadline
 
 #: Raised whenever the same contract would give other bytes.
 _GENERATOR = 2
@@ -74,9 +75,15 @@ class SampleOrigin:
         return Publication(url=url, etag=f"{_GENERATOR}-{digest}-{self.rows}")
 
     def download(
-        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger
+        self,
+        url: str,
+        part: Path,
+        known: Publication | None,
+        about: str,
+        log: logging.Logger,
+        deadline: Deadline | None = None,
     ) -> Publication | None:
-        """Write the file to `part`; the same answers as `HttpOrigin.download` gives."""
+        """Write the file to `part`; the same answers as `HttpOrigin.download` gives. There is nobody to wait for."""
         found = self.probe(url, about)
         if found is None or (known is not None and known.is_same_version_as(found)):
             return found and known

@@ -6,8 +6,8 @@ To add a source, add the files it may hold a month in (`…_candidates`) or an o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,18 +16,22 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from taxi_platform.core.catalog.model import ReferenceContract, TripContract
+from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.files import publish, sha256_of
 from taxi_platform.core.month import Month
-from taxi_platform.core.source.errors import NotPublishedError, SourceError
+from taxi_platform.core.room import full_disk_told
+from taxi_platform.core.source.arrival import discard
+from taxi_platform.core.source.checksums import verify_checksum
+from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError
 from taxi_platform.core.source.files import Publication, RawFile, Wanted
 from taxi_platform.core.source.inspection import inspect
+from taxi_platform.core.source.retry import DEADLINE_SECONDS, LOCK_SECONDS, Deadline
 from taxi_platform.core.urls import mask_url
 
 _TLC = "https://d37ci6vzurychx.cloudfront.net"
 _MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 #: Months the course's CSV mirror has; it was frozen in July 2022.
 _MIRRORED = {"yellow": ("2019-01", "2021-07"), "green": ("2019-01", "2021-07"), "fhv": ("2019-01", "2019-12")}
-_LOCK_SECONDS = 3600.0
 
 #: Where a file may be, the preferred place first.
 Candidates = Callable[[Wanted], tuple[str, ...]]
@@ -41,7 +45,13 @@ class Origin(Protocol):
         ...
 
     def download(
-        self, url: str, part: Path, known: Publication | None, about: str, log: logging.Logger
+        self,
+        url: str,
+        part: Path,
+        known: Publication | None,
+        about: str,
+        log: logging.Logger,
+        deadline: Deadline | None = None,
     ) -> Publication | None:
         """Bring the file at `url` to `part`; return `known` if that is current, None where there is no such file."""
         ...
@@ -68,11 +78,13 @@ class Source:
         origin: What holds the files.
         candidates: Which of its files may be the wanted one.
         raw_dir: Where fetched files are kept, `<raw_dir>/<dataset>/<YYYY-MM>/<original file name>`.
+        patience: Seconds a fetch may take, over all of its candidates.
     """
 
     origin: Origin
     candidates: Candidates
     raw_dir: Path
+    patience: float = DEADLINE_SECONDS
 
     def probe(self, contract: TripContract, month: Month) -> Publication:
         """Ask whether a month is published, and as what.
@@ -103,6 +115,7 @@ class Source:
             NotPublishedError: The source does not have the month.
             UnavailableError: The source is throttling, failing or out of reach.
             CorruptError: What arrived is cut, damaged or a web page; the file that was here before is kept.
+            DiskFullError: The disk has no room for it.
         """
         return self._fetch(_month_file(contract, month), self.folder_of(contract, month), log)
 
@@ -115,7 +128,7 @@ class Source:
         lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(lock, timeout=_LOCK_SECONDS):
+            with FileLock(lock, timeout=LOCK_SECONDS):
                 folder.mkdir(parents=True, exist_ok=True)
                 try:
                     return self._fetch_alone(wanted, folder, log)
@@ -124,7 +137,7 @@ class Source:
                         folder.rmdir()
         except Timeout as error:
             raise SourceError(
-                f"another run has been fetching this for over {_LOCK_SECONDS / 3600:.0f} h",
+                f"another run has been fetching this for over {LOCK_SECONDS / 3600:.0f} h",
                 about=wanted.about,
                 where=str(folder),
                 fix="end that run, then run the month again",
@@ -135,17 +148,19 @@ class Source:
         if known is not None and sha256_of(known.path) != known.sha256:
             log.warning(f"{wanted.about}: {known.path} is not what was fetched; fetching it again")
             known = None
+        deadline = Deadline(self.patience)
         for url in self.candidates(wanted):
             shown = mask_url(url)
             current = known.publication if known and known.publication.url == shown else None
             part = folder / f".{Publication(shown).name}.part"
-            found = self.origin.download(url, part, current, wanted.about, log)
-            if found is None:
-                continue
-            if known is not None and found is current:
-                log.info(f"{wanted.about}: unchanged at {shown}")
-                return Fetched(known, changed=False)
-            return Fetched(_take(part, found, wanted), changed=True)
+            with _arriving(part, wanted.about):
+                found = self.origin.download(url, part, current, wanted.about, log, deadline)
+                if found is None:
+                    continue
+                if known is not None and found is current:
+                    log.info(f"{wanted.about}: unchanged at {shown}")
+                    return Fetched(known, changed=False)
+                return Fetched(_take(part, found, wanted), changed=True)
         raise self._not_published(wanted)
 
     def _not_published(self, wanted: Wanted) -> NotPublishedError:
@@ -161,12 +176,30 @@ class Source:
         )
 
 
+@contextmanager
+def _arriving(part: Path, about: str) -> Generator[None, None, None]:
+    """Leave nothing of a file that is another than announced, or that the disk cannot hold: nobody could go on with it.
+
+    What a slow or failing source has sent so far is kept.
+
+    Raises:
+        DiskFullError: The disk became full in the block; it is named, not what was copied to it.
+    """
+    try:
+        with full_disk_told(part, about=about):
+            yield
+    except (CorruptError, DiskFullError):
+        discard(part)
+        raise
+
+
 def _take(part: Path, found: Publication, wanted: Wanted) -> RawFile:
     """Verify what arrived and make it the month's raw file; what fails is removed and the old file stays."""
     try:
+        verify_checksum(part, found, wanted.about)
         inspection = inspect(part, found, wanted.about)
     except SourceError:
-        part.unlink()
+        discard(part)
         raise
     raw = RawFile(
         path=part.with_name(found.name),

@@ -6,6 +6,7 @@ nobody mentioned is 404. Another kind of misbehaviour is another field of `Answe
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import defaultdict
@@ -13,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 _CHUNK = 1 << 16
 
@@ -39,6 +41,9 @@ class Answer:
         stall_at: The body stops for a while after so many bytes.
         stall_seconds: For how long.
         names_length: Whether the answer says how long it is.
+        repeats: The body is sent again and again, for as long as the client takes it.
+        pace: Seconds before each byte of the body; all at once if 0.
+        headers_pace: Seconds between two bytes of a header that has no end; such a header is not sent if 0.
     """
 
     status: int = 200
@@ -48,6 +53,9 @@ class Answer:
     stall_at: int | None = None
     stall_seconds: float = 3600.0
     names_length: bool = True
+    repeats: bool = False
+    pace: float = 0.0
+    headers_pace: float = 0.0
 
     def __call__(self, request: Request) -> Answer:
         """An answer is the simplest behaviour: the same whatever was asked."""
@@ -128,8 +136,12 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Generator[Server, None, None]:
-    """A server on a free port, gone with all its threads and sockets when the block ends."""
+def running_server(certificate: Path | None = None) -> Generator[Server, None, None]:
+    """A server on a free port, gone with all its threads and sockets when the block ends.
+
+    Args:
+        certificate: Its certificate and key, if it is to speak https.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -139,20 +151,31 @@ def running_server() -> Generator[Server, None, None]:
                 self.send_header("Content-Length", str(len(answer.body)))
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            with suppress(ConnectionError):  # the client had enough
+            with suppress(ConnectionError, ssl.SSLError):  # the client had enough
+                if answer.headers_pace:
+                    self.send_header("X-Without-End", "")
+                    self.flush_headers()
+                    while not server.closing.wait(answer.headers_pace):
+                        self.wfile.write(b"x")
+                    return
                 self.end_headers()
                 self._send(answer.body[: answer.cut_at], answer)
+                while answer.repeats and not server.closing.is_set():
+                    self._send(answer.body, answer)
 
         def _send(self, body: bytes, answer: Answer) -> None:
             stall_at = len(body) if answer.stall_at is None else answer.stall_at
-            self._write(body[:stall_at])
+            self._write(body[:stall_at], answer.pace)
             if stall_at < len(body):
                 server.closing.wait(answer.stall_seconds)
-                self._write(body[stall_at:])
+                self._write(body[stall_at:], answer.pace)
 
-        def _write(self, part: bytes) -> None:
-            for start in range(0, len(part), _CHUNK):
-                chunk = part[start : start + _CHUNK]
+        def _write(self, part: bytes, pace: float) -> None:
+            size = 1 if pace else _CHUNK
+            for start in range(0, len(part), size):
+                if pace and server.closing.wait(pace):
+                    return
+                chunk = part[start : start + size]
                 server.sent += len(chunk)  # before it is written: whoever has the last byte finds it counted
                 self.wfile.write(chunk)
 
@@ -163,7 +186,11 @@ def running_server() -> Generator[Server, None, None]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = False  # joined when the block ends
-        server = Server(f"http://127.0.0.1:{http.server_address[1]}")
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
+        server = Server(f"http{'s' if certificate else ''}://127.0.0.1:{http.server_address[1]}")
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from taxi_platform.core.source import CorruptError, NotPublishedError, SourceError
+from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.errors import DiskFullError
+from taxi_platform.core.source import CorruptError, NotPublishedError, RetryPolicy, SourceError, UnavailableError
+from taxi_platform.core.source.arrival import Arrival
+from taxi_platform.core.source.retry import Deadline
 from taxi_platform_tests.core.source import months
 from taxi_platform_tests.core.source.conftest import LOG, MONTH, Fetcher
+from taxi_platform_tests.disks import disk, nobodys_folder, without_privileges
 
 NAMES = {months.CSV_GZ: months.csv_gz(5), months.CSV: months.csv(6), months.PARQUET: months.parquet(7)}
 
@@ -104,6 +110,114 @@ def test_a_broken_file_is_corrupt_and_leaves_nothing(fetch: Fetcher, folder: Pat
     with pytest.raises(CorruptError):
         fetch(str(folder))
     assert not fetch.folder.exists()
+
+
+@pytest.fixture
+def closed() -> Generator[Path, None, None]:
+    """A folder with the month, and a raw folder beside it, as somebody sees them whom permissions bind."""
+    with nobodys_folder() as there, without_privileges():
+        for name in ("published", "raw"):
+            (there / name).mkdir()
+        put(there / "published", months.CSV_GZ)
+        yield there
+
+
+def refusals(catalog: Catalog, there: Path, source: Path) -> list[str]:
+    """What is told when the month is asked for, and when it is fetched."""
+    fetch = Fetcher(catalog, there / "raw")
+    told: list[str] = []
+    for attempt in (lambda: fetch.source(str(source)).probe(fetch.contract, MONTH), lambda: fetch(str(source))):
+        with pytest.raises(SourceError, match="the source may not be read") as raised:
+            attempt()
+        assert not isinstance(raised.value, NotPublishedError)
+        assert not raised.value.may_pass_later
+        assert fetch.left == set()
+        told.append(str(raised.value))
+    return told
+
+
+def test_a_source_file_that_may_not_be_read_is_told_at_its_path_with_what_to_do_about_the_source(
+    catalog: Catalog, closed: Path
+) -> None:
+    file = closed / "published" / months.CSV_GZ
+    file.chmod(0o000)
+    for told in refusals(catalog, closed, closed / "published"):
+        assert f"(Permission denied) at {file}. Cause: " in told
+        assert "or point TAXI_SOURCE at another place" in told
+        assert "TAXI_DATA_DIR" not in told
+
+
+def test_a_source_folder_that_may_not_be_searched_is_told_as_the_source(catalog: Catalog, closed: Path) -> None:
+    (closed / "published").chmod(0o600)
+    for told in refusals(catalog, closed, closed / "published"):
+        assert f"at {closed / 'published' / months.CSV_GZ}" in told
+        assert "TAXI_SOURCE" in told
+        assert "TAXI_DATA_DIR" not in told
+
+
+def test_a_source_below_a_folder_that_may_not_be_searched_is_told_as_the_source(catalog: Catalog, closed: Path) -> None:
+    (closed / "published").rename(closed / "inner")
+    (closed / "outer").mkdir()
+    (closed / "inner").rename(closed / "outer" / "published")
+    (closed / "outer").chmod(0o600)
+    for told in refusals(catalog, closed, closed / "outer" / "published"):
+        assert f"at {closed / 'outer' / 'published'}" in told
+        assert "TAXI_DATA_DIR" not in told
+
+
+def test_a_data_folder_that_may_not_be_written_to_is_not_told_as_the_source(catalog: Catalog, closed: Path) -> None:
+    fetch = Fetcher(catalog, closed / "raw")
+    fetch(str(closed / "published"))
+    put(closed / "published", months.CSV_GZ, months.csv_gz(50))
+    (fetch.folder / f".{months.CSV_GZ}.part").touch(mode=0o400)
+    with pytest.raises(PermissionError) as raised:
+        fetch(str(closed / "published"))
+    assert raised.value.filename == str(fetch.folder / f".{months.CSV_GZ}.part")
+
+
+def test_a_file_larger_than_the_room_on_the_disk_is_refused_before_it_is_copied_and_at_the_disks_path(
+    fetch: Fetcher, folder: Path
+) -> None:
+    original = put(folder, months.CSV_GZ, months.csv_gz(5) + b"x" * 3_000_000)
+    with disk(fetch.raw_dir, "2m"):
+        with pytest.raises(DiskFullError, match=r"has no room for the published file of 3\.0 MB") as raised:
+            fetch(str(folder))
+        assert fetch.left == set()
+    assert str(fetch.folder) in str(raised.value)
+    assert str(original) not in str(raised.value)
+
+
+def test_a_disk_that_is_full_when_the_copy_begins_is_told_at_its_path_and_the_part_goes(
+    fetch: Fetcher, folder: Path
+) -> None:
+    original = put(folder, months.CSV, months.csv(8000))
+    with disk(fetch.raw_dir, "2m", "nr_inodes=6"):  # room enough, for the folders and the lock alone
+        (fetch.raw_dir / "others").touch()
+        with pytest.raises(DiskFullError, match="No space left on device at") as raised:
+            fetch(str(folder))
+        assert fetch.left == set()
+    assert str(fetch.raw_dir) in str(raised.value)
+    assert str(original) not in str(raised.value)
+
+
+def test_a_generated_month_that_fills_the_disk_is_told_at_its_path_and_leaves_nothing(fetch: Fetcher) -> None:
+    with disk(fetch.raw_dir, "1m"):
+        with pytest.raises(DiskFullError, match="No space left on device") as raised:
+            fetch("sample", sample_rows=100_000)
+        assert fetch.left == set()
+    assert str(fetch.folder) in str(raised.value)
+
+
+def test_a_file_that_grows_while_it_is_copied_is_refused(fetch: Fetcher, tmp_path: Path) -> None:
+    arrival = Arrival(tmp_path / "part", 100, "green 2020-04", "/source", Deadline(60), LOG)
+    with pytest.raises(CorruptError, match="more came than was announced \\(expected 100 bytes, got 110 and more"):
+        arrival.write(iter([b"x" * 60, b"x" * 50]))
+
+
+def test_a_copy_from_a_share_that_crawls_ends_at_the_deadline(fetch: Fetcher, folder: Path) -> None:
+    put(folder, months.CSV, months.csv(60_000))  # several pieces
+    with pytest.raises(UnavailableError, match="the source did not give the file within 0 s"):
+        fetch(str(folder), RetryPolicy(deadline=0.0))
 
 
 def test_another_edition_of_the_month_replaces_the_one_that_is_here(fetch: Fetcher, folder: Path) -> None:

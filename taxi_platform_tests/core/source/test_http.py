@@ -7,6 +7,8 @@ import hashlib
 import json
 import logging
 import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -194,6 +196,21 @@ def test_retry_after_is_honoured_up_to_the_longest_wait(
 def test_a_retry_after_that_is_a_date_is_no_obstacle(fetch: Fetcher, server: Server) -> None:
     server.serve(CSV_GZ, Answer(429, headers={"Retry-After": MONDAY}), StoredFile(months.csv_gz(50)))
     assert fetch(server.url).raw.rows == 50
+
+
+@pytest.mark.parametrize("status", [202, 408, 425, 429, 500, 502, 503, 504])
+def test_an_answer_that_promises_better_times_is_asked_for_again(fetch: Fetcher, server: Server, status: int) -> None:
+    server.serve(CSV_GZ, Answer(status), StoredFile(months.csv_gz(50)))
+    assert fetch(server.url).raw.rows == 50
+    assert len(server.requests) == 2
+
+
+def test_a_retry_after_that_is_a_coming_date_is_honoured_up_to_the_longest_wait(fetch: Fetcher, server: Server) -> None:
+    coming = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
+    server.serve(CSV_GZ, Answer(503, headers={"Retry-After": coming}), StoredFile(months.csv_gz(50)))
+    fetch(server.url, RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.2))
+    first, second = server.requests
+    assert second.at - first.at >= 0.2  # it would be at most 0.002 s, were the date not understood
 
 
 def test_a_server_that_always_fails_is_unavailable_after_every_attempt(fetch: Fetcher, server: Server) -> None:

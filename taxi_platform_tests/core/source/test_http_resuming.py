@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import subprocess
+import sys
 import time
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
-from taxi_platform.core.source import RetryPolicy, UnavailableError
+from taxi_platform.core.source import Publication, RetryPolicy, UnavailableError
 from taxi_platform_tests.core.source import months
 from taxi_platform_tests.core.source.conftest import IMPATIENT, LOG, Fetcher
 from taxi_platform_tests.core.source.server import Answer, Server, StoredFile
@@ -16,6 +21,7 @@ from taxi_platform_tests.core.source.server import Answer, Server, StoredFile
 PATH = f"/{months.CSV}"
 PART, RECORD = f".{months.CSV}.part", f".{months.CSV}.part.json"
 MONDAY = "Mon, 04 Jul 2022 10:00:00 GMT"
+TUESDAY = "Tue, 05 Jul 2022 10:00:00 GMT"
 BODY = months.csv(8000)
 NEWER = months.csv(9000, seed=1)
 HALF = len(BODY) // 2
@@ -73,6 +79,101 @@ def test_a_file_that_changed_in_between_is_started_anew(fetch: Fetcher, server: 
 
     assert raw.path.read_bytes() == NEWER
     assert raw.publication.etag == '"v2"'
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'], ids=["no etag", "the same weak etag"])
+def test_the_rest_of_a_file_that_was_changed_at_another_time_is_not_appended(
+    fetch: Fetcher, server: Server, etag: str | None
+) -> None:
+    same_size = BODY.replace(b"1", b"7")
+    newer = StoredFile(same_size, etag, TUESDAY, ignores_if_range=True)
+    server.serve(PATH, StoredFile(BODY, etag, MONDAY, cut_at=HALF), newer)
+    raw = fetch(server.url).raw
+    assert raw.path.read_bytes() == same_size
+    assert raw.publication.last_modified == TUESDAY
+
+
+def test_the_rest_of_a_file_of_another_size_is_not_appended(fetch: Fetcher, server: Server) -> None:
+    span = {"ETag": '"v1"', "Content-Range": f"bytes {HALF}-{len(NEWER) - 1}/{len(NEWER)}"}
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF), Answer(206, NEWER[HALF:], span), StoredFile(NEWER))
+    assert fetch(server.url).raw.path.read_bytes() == NEWER
+
+
+def test_the_rest_of_a_file_with_another_checksum_is_not_appended(fetch: Fetcher, server: Server) -> None:
+    def md5(body: bytes) -> dict[str, str]:
+        return {"Last-Modified": MONDAY, "x-ms-blob-content-md5": b64encode(hashlib.md5(body).digest()).decode()}
+
+    other = NEWER[: len(BODY)]
+    span = {"Content-Range": f"bytes {HALF}-{len(BODY) - 1}/{len(BODY)}"}
+    first = Answer(200, BODY, md5(BODY), cut_at=HALF)
+    server.serve(PATH, first, Answer(206, other[HALF:], md5(other) | span), Answer(200, BODY, md5(BODY)))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+
+
+def record(of: str, **changed: object) -> str:
+    known = Publication(of, len(BODY), '"v1"', MONDAY)
+    return json.dumps(known.__dict__ | changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"text"',
+        "9" * 5000,
+        "[" * 100_000,
+        "\udc00",
+        {"of_a_later_version": 1},
+        {"etag": 5},
+        {"etag": "a\nb"},
+        {"etag": "\ud800"},
+        {"etag": None, "last_modified": None},
+        {"bytes": "many"},
+        {"bytes": -1},
+        {"bytes": HALF - 1},
+        {"bytes": True},
+        {"url": None},
+        {"checksum": ["md5"]},
+    ],
+    ids=repr,
+)
+def test_a_record_that_cannot_be_trusted_never_fails_a_fetch_and_the_download_starts_anew(
+    fetch: Fetcher, server: Server, changed: str | dict[str, object]
+) -> None:
+    url = f"{server.url}{PATH}"
+    text = changed if isinstance(changed, str) else record(url, **changed)
+    fetch.folder.mkdir(parents=True)
+    (fetch.folder / PART).write_bytes(b"x" * HALF)
+    (fetch.folder / RECORD).write_bytes(text.encode(errors="surrogatepass"))
+    server.serve(PATH, StoredFile(BODY))
+
+    assert fetch(server.url).raw.path.read_bytes() == BODY
+    assert "Range" not in server.asked(PATH)[-1].headers
+    assert fetch.left == {months.CSV, "provenance.json"}
+
+
+def test_a_crash_between_a_new_record_and_its_first_byte_leaves_no_old_bytes_under_the_new_name(
+    fetch: Fetcher, server: Server
+) -> None:
+    server.serve(PATH, StoredFile(BODY, cut_at=HALF))
+    with pytest.raises(UnavailableError):
+        fetch(server.url, RetryPolicy(attempts=1))
+    new = Publication(f"{server.url}{PATH}", len(NEWER), '"v2"')
+    # A process that dies right after it has recorded what it was about to fetch.
+    die = "Partial.begin(Path(sys.argv[1]), Publication(*json.loads(sys.argv[2]))); os._exit(9)"
+    imports = "import json, os, sys; from pathlib import Path; from taxi_platform.core.source.files import Publication"
+    program = f"{imports}; from taxi_platform.core.source.partial import Partial; {die}"
+    told = json.dumps([new.url, new.bytes, new.etag])
+    command = [sys.executable, "-c", program, str(fetch.folder / PART), told]
+    assert subprocess.run(command, cwd=Path(__file__).parents[3]).returncode == 9
+    assert json.loads((fetch.folder / RECORD).read_text(encoding="utf-8"))["etag"] == '"v2"'
+    server.serve(PATH, StoredFile(NEWER, '"v2"'))
+
+    assert fetch(server.url).raw.path.read_bytes() == NEWER
+    assert "Range" not in server.asked(PATH)[-1].headers
 
 
 def test_a_range_that_begins_elsewhere_is_not_appended(fetch: Fetcher, server: Server) -> None:
