@@ -58,11 +58,11 @@ def checked_port(told: str) -> int:
     return int(told)
 
 
-def develop(environ: Mapping[str, str], port: int) -> int:
+def develop(environment: Mapping[str, str], port: int) -> int:
     """Run all three until somebody says that it is over (SIGINT, SIGTERM, SIGHUP).
 
     Args:
-        environ: The environment they get, with `DAGSTER_HOME`.
+        environment: What they get, with `DAGSTER_HOME`.
         port: Where the UI is.
 
     Returns:
@@ -77,7 +77,7 @@ def develop(environ: Mapping[str, str], port: int) -> int:
 
         def begin(name: str, *module_and_arguments: str) -> None:
             command = [sys.executable, "-m", *module_and_arguments]
-            services.append(_Service(name, subprocess.Popen(command, env=environ, **_APART)))  # noqa: S603 (ours)
+            services.append(_Service(name, subprocess.Popen(command, env=environment, **_APART)))  # noqa: S603 (ours)
 
         try:
             begin("code server", "dagster", *_CODE_SERVER, "--socket", str(code))

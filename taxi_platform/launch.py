@@ -26,6 +26,7 @@ from filelock import FileLock
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
 from taxi_platform.core.lake import open_lake
+from taxi_platform.core.paths import why_no_dagster_home
 from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.develop import checked_port, develop
 from taxi_platform.settings import Settings, dot_env, environment
@@ -82,7 +83,11 @@ def _prepare() -> Path:
     settings = Settings.from_env()
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
-    home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster").expanduser().absolute()
+    if reason := why_no_dagster_home(home):
+        raise SettingsError(
+            "Dagster's own files cannot be kept", where=str(home), cause=reason, fix="set DAGSTER_HOME to another path"
+        )
     told, prepared = _instance_settings(), home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
