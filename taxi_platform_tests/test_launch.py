@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from subprocess import PIPE
 
@@ -189,3 +189,25 @@ def test_two_first_months_at_once_both_arrive(tmp_path: Path) -> None:
             assert run.returncode == 0, said
     for month in months:
         assert (tmp_path / "cleaned" / "green" / f"{month}.parquet").exists()
+
+
+def test_an_instance_made_as_the_readme_says_takes_two_first_jobs_at_once(tmp_path: Path) -> None:
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    environ = KEPT | {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample", "TAXI_SAMPLE_ROWS": "300"}
+    environ["DAGSTER_HOME"] = str(tmp_path)
+    subprocess.run([dagster, "instance", "info"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    databases = list(tmp_path.rglob("*.db"))
+    assert {it.name for it in databases} == {"runs.db", "index.db", "schedules.db"}
+    command = [dagster, "job", "execute", "-m", "taxi_platform.definitions", "-j", "taxi_zones_job"]
+    with ExitStack() as stack:
+        jobs = [
+            stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environ, stderr=PIPE, text=True))
+            for _ in range(2)
+        ]
+        for job in jobs:
+            _, said = job.communicate(timeout=240)
+            assert job.returncode == 0, said
+    for path in databases:
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("SELECT count(*) FROM alembic_version").fetchall() == [(1,)]
+    assert "`.venv/bin/dagster instance info` makes them alone" in (ROOT / "README.md").read_text()

@@ -68,6 +68,17 @@ def test_a_folder_and_a_run_config_of_any_name_are_found(tmp_path: Path, name: s
     assert (tmp_path / "data" / "cleaned" / "green" / "2020-01.parquet").exists()
 
 
+def test_a_source_folder_may_be_named_like_a_pattern_a_url_or_a_partition(tmp_path: Path) -> None:
+    folder = tmp_path / "a?b*[c]{d}\\e%20#" / "line=77"
+    folder.mkdir(parents=True)
+    write_month(load_catalog().trips["green"], Month.parse("2020-01"), 300, folder / "green_tripdata_2020-01.csv.gz")
+
+    done = make(tmp_path, "run", "DATASET=green", "MONTH=2020-01", f"SOURCE={folder}")
+
+    assert done.returncode == 0, done.stderr
+    assert "300 rows in" in done.stderr
+
+
 def test_a_run_config_that_dagster_would_take_for_a_pattern_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "rules[1].yaml").write_text(RULES)
 
