@@ -4,19 +4,27 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# What was given on the command line is a value and no program: make expands it nowhere (`MONTH='$(shell …)'` runs
+# nothing), and the shell of a recipe finds it in its environment, where quotes and blanks are letters like others.
+$(foreach it,$(filter-out MAKE%,$(.VARIABLES)),$(if $(filter command,$(origin $(it))),\
+	$(eval override $(it) := $$(value $(it)))))
+
 DATASET ?= yellow
 MONTH ?= 2021-01
-FROM ?= $(MONTH)
-TO ?= $(FROM)
+ifndef FROM
+FROM := $(value MONTH)
+endif
+ifndef TO
+TO := $(value FROM)
+endif
 PORT ?= 3000
 # SOURCE=… on the command line, else TAXI_SOURCE; `make run` alone generates its month: nothing to download.
 ifdef SOURCE
 export SOURCE
-export TAXI_SOURCE := $(SOURCE)
+export TAXI_SOURCE := $(value SOURCE)
 endif
 run zones: export TAXI_SOURCE ?= sample
-export CONFIG
-export FAULTS_SEED
+export DATASET MONTH FROM TO PORT CONFIG BACKFILL ONLY QUICK FAULTS_SEED
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 # Dagster calls the command of the README superseded at every use.
@@ -28,7 +36,7 @@ LAUNCH := $(BIN)/python -m taxi_platform.launch
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: $(READY) ## Make .venv from uv.lock (the other targets do this by themselves)
@@ -41,7 +49,7 @@ $(READY): uv.lock pyproject.toml
 
 .PHONY: run
 run: $(READY) ## Bring one month from the source to the warehouse: make run DATASET=yellow MONTH=2021-01 SOURCE=sample
-	@$(LAUNCH) run '$(DATASET)' '$(MONTH)' $(if $(CONFIG),'$(CONFIG)')
+	@$(LAUNCH) run "$$DATASET" "$$MONTH" "$$CONFIG"
 
 .PHONY: zones
 zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sample
@@ -49,19 +57,19 @@ zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sam
 
 .PHONY: dev
 dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
-	@$(LAUNCH) dev '$(PORT)'
+	@$(LAUNCH) dev "$$PORT"
 
 .PHONY: backfill
 backfill: $(READY) ## Run months by the daemon of `make dev`, and watch: make backfill DATASET=green FROM=2020-10 TO=2020-12
-	@$(LAUNCH) backfill '$(DATASET)' '$(FROM)' '$(TO)'
+	@$(LAUNCH) backfill "$$DATASET" "$$FROM" "$$TO"
 
 .PHONY: follow
 follow: $(READY) ## Watch a backfill that is running: make follow BACKFILL=abcdefgh
-	@$(LAUNCH) follow '$(BACKFILL)'
+	@$(LAUNCH) follow "$$BACKFILL"
 
 .PHONY: cancel
 cancel: $(READY) ## Cancel the months of a backfill that are not done: make cancel BACKFILL=abcdefgh
-	@$(LAUNCH) cancel '$(BACKFILL)'
+	@$(LAUNCH) cancel "$$BACKFILL"
 
 .PHONY: env
 env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen
@@ -85,7 +93,7 @@ test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is
 
 .PHONY: bench
 bench: $(READY) ## Measure it all beside its limits and its peers: make bench QUICK=1, make bench ONLY=clean,growth
-	@$(BIN)/python -m benchmarks run $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')
+	@$(BIN)/python -m benchmarks run $${QUICK:+--quick} $${ONLY:+"--only=$$ONLY"}
 
 .PHONY: check
 check: $(READY) ## Lint, format, types, lock, definitions and docker-compose.yaml

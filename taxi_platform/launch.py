@@ -11,6 +11,7 @@ What cannot work is said in one line before Dagster is started, and why a run fa
 work itself is done by Dagster's own commands.
 """
 
+import glob
 import json
 import os
 import subprocess
@@ -25,7 +26,9 @@ from filelock import FileLock
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
 from taxi_platform.core.lake import open_lake
+from taxi_platform.core.paths import why_no_dagster_home
 from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.develop import checked_port, develop
 from taxi_platform.settings import Settings, dot_env, environment
 
 _PROJECT = Path(__file__).parent.parent
@@ -40,27 +43,29 @@ def main(arguments: Sequence[str]) -> int:
     """Check, then start; the exit status is Dagster's, or 2 for what was not started."""
     command, *given = arguments
     try:
-        home = _prepare()
         match command, given:
+            case "dev", [port]:
+                number = checked_port(port)  # before anything is made
+                return develop(_with_home(_prepare()), number)
             case "run", [dataset, month, *config]:
                 _check_config(_checked(dataset, month), *config)
-                return _execute(home, f"{dataset}_trips_job", month, *config)
+                return _execute(_prepare(), f"{dataset}_trips_job", month, *config)
             case "zones", []:
-                return _execute(home, "taxi_zones_job")
+                return _execute(_prepare(), "taxi_zones_job")
             case "backfill", [dataset, first, last]:
-                return _backfill(home, _checked(dataset, first, last), first, last)
+                return _backfill(_prepare(), _checked(dataset, first, last), first, last)
             case "follow" | "cancel", [backfill]:
-                return _attend(home, command, backfill)
-            case "dev", [port]:
-                # In place of this process: whoever ends it ends Dagster, which ends what it started.
-                command = [_DAGSTER, "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port]
-                os.execve(_DAGSTER, command, environment() | {"DAGSTER_HOME": str(home)})  # noqa: S606 (ours)
+                return _attend(_prepare(), command, backfill)
             case _:
                 sys.stderr.write(__doc__ or "")
                 return 2
     except TaxiPlatformError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+
+
+def _with_home(home: Path) -> dict[str, str]:
+    return environment() | {"DAGSTER_HOME": str(home)}
 
 
 def _prepare() -> Path:
@@ -78,7 +83,11 @@ def _prepare() -> Path:
     settings = Settings.from_env()
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
-    home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    home = Path(environment().get("DAGSTER_HOME") or settings.data_dir / "dagster").expanduser().absolute()
+    if reason := why_no_dagster_home(home):
+        raise SettingsError(
+            "Dagster's own files cannot be kept", where=str(home), cause=reason, fix="set DAGSTER_HOME to another path"
+        )
     told, prepared = _instance_settings(), home / ".prepared.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -117,6 +126,10 @@ def _check_config(dataset: str, path: str = "") -> None:
     """Check the rules of a run config, so that a slip of the pen does not end in a stack trace."""
     if not path:
         return
+    if glob.escape(path) != path:
+        raise TaxiPlatformError(
+            "the run config cannot be read", where=path, cause="Dagster takes *, ? and [ for a pattern", fix="rename it"
+        )
     try:
         told = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         rules = told["ops"][f"clean_{dataset}_trips"]["config"]["rules"]
@@ -133,7 +146,7 @@ def _check_config(dataset: str, path: str = "") -> None:
 
 def _execute(home: Path, job: str, month: str | None = None, config: str | None = None) -> int:
     tags = {_TAG: str(uuid.uuid4())} | ({"dagster/partition": month} if month else {})
-    options = ["-c", config] if config else []
+    options = [f"--config={config}"] if config else []
     status = _dagster(home, "job", "execute", "-m", _DEFINITIONS, "-j", job, "--tags", json.dumps(tags), *options)
     if status:
         found = f"instance.get_runs(filters=dg.RunsFilter(tags={{{_TAG!r}: {tags[_TAG]!r}}}))"
@@ -184,7 +197,7 @@ def _in_instance(home: Path, *statements: str) -> int:
 
 
 def _run(home: Path, *command: str) -> int:
-    with subprocess.Popen(command, env=environment() | {"DAGSTER_HOME": str(home)}) as process:  # noqa: S603 (ours)
+    with subprocess.Popen(command, env=_with_home(home)) as process:  # noqa: S603 (ours)
         while True:
             try:
                 status = process.wait()

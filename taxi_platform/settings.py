@@ -9,22 +9,28 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
-from taxi_platform.core.urls import local_path, mask_url
+from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
+from taxi_platform.core.urls import duckdb_path, local_path, mask_url
 
 LARGEST_SAMPLE = 20_000_000
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
 #: A URL with a slip of the pen would be a folder of that name.
 _NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
+#: As SQLAlchemy names a driver.
+_DRIVER = re.compile(r"postgres(ql)?\+\w+://")
+#: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
+_NOT_OURS = re.compile(r"TAXI_TEST_\w+|TAXI_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 #: What may be a password where a URL has lost its shape.
 _MAYBE_SECRET = re.compile(r":\S*@|(?i:passw(or)?d\s*=\s*)\S+")
 
@@ -61,10 +67,12 @@ class Settings:
 
         Raises:
             SettingsError: A value is malformed; names the variable, the value (password masked) and what is accepted.
+                Or a variable is none of ours, and would have changed nothing.
         """
         # A resource can look a variable up again only where Dagster's processes have it too.
         looked_up: Mapping[str, str] = os.environ if environ is None else environ
         environ = environment() if environ is None else environ
+        _refuse_unknown(name for name, value in environ.items() if value.strip())
         given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
         if "TAXI_GCP_CREDENTIALS" in given and "GOOGLE_APPLICATION_CREDENTIALS" in environ:
             raise SettingsError(
@@ -72,7 +80,24 @@ class Settings:
                 fix="unset one of the two (to set it to nothing is not enough)",
             )
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
-        return cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
+        settings = cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
+        settings._refuse_paths(environ.get("DAGSTER_HOME", "").strip())
+        return settings
+
+    def _refuse_paths(self, dagster_home: str) -> None:
+        """Refuse a path that some library will not find again; also one that comes from the folder this is run in."""
+        lake = local_path(self.lake_url) or (None if "://" in self.lake_url else Path(self.lake_url))
+        for name, path, why_not in (
+            ("TAXI_DATA_DIR", self.data_dir, why_no_database),
+            ("TAXI_SOURCE", local_path(self.source), why_no_folder),
+            ("TAXI_LAKE_URL", lake, why_no_folder),
+            ("TAXI_WAREHOUSE_URL", duckdb_path(self.warehouse_url), why_no_database_file),
+            ("DAGSTER_HOME", Path(dagster_home) if dagster_home else None, why_no_dagster_home),
+        ):
+            if path is not None and (reason := why_not(path.absolute())):
+                raise SettingsError(
+                    f"{name}={str(path)!r} is not usable", cause=reason, fix=f"set {name} to another path"
+                )
 
 
 def environment() -> dict[str, str]:
@@ -85,20 +110,32 @@ def dot_env() -> dict[str, str]:
     return {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None}
 
 
+def _refuse_unknown(names: Iterable[str]) -> None:
+    """Refuse variables that look like ours and are not: a typo would mean the default, without a word."""
+    for name in sorted(names):
+        is_ours = name.startswith("TAXI_") or name.upper() in _READERS
+        if is_ours and name not in _READERS and not _NOT_OURS.fullmatch(name):
+            close = get_close_matches(name.upper(), _READERS, n=1, cutoff=0.0)
+            raise SettingsError(
+                f"there is no setting {name}",
+                cause=f"did you mean {close[0]}?",
+                fix=f"set that instead, or remove {name} from the environment (or .env)",
+            )
+
+
 def _data_dir(name: str, value: str) -> Path:
-    path = Path(value).expanduser().absolute()
-    there = next(it for it in (path, *path.parents) if it.exists())
+    try:
+        path = Path(value).expanduser().absolute()
+        there = next(it for it in (path, *path.parents) if it.exists()) if why_no_folder(path) is None else Path("/")
+    except (OSError, RuntimeError) as error:  # a folder that is closed to us, or the home of nobody
+        raise _malformed(name, value, "a folder", str(getattr(error, "strerror", None) or error)) from error
     if "://" in value or not there.is_dir():
         raise _malformed(name, value, "a folder")
     return path
 
 
 def _source(name: str, value: str) -> str:
-    if (
-        value in ("web", "sample")
-        or (_scheme(value) in ("http", "https") and urlsplit(value).netloc and not urlsplit(value).query)
-        or _is_local(value)
-    ):
+    if value in ("web", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
         return value
     raise _malformed(
         name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
@@ -125,10 +162,15 @@ def _lake_url(name: str, value: str) -> str:
 def _warehouse_url(name: str, value: str) -> str:
     # Not taken apart further: a password may hold what Python's own parser stumbles over, and would say aloud.
     kind, _, rest = value.partition("://")
+    if _DRIVER.match(value):
+        raise _malformed(
+            name, value, "postgresql://…", f"the {kind.partition('+')[2]} in it is a driver of SQLAlchemy's"
+        )
     location, _, path = rest.partition("?")[0].partition("/")
     well_formed = {
         "duckdb": not location and bool(path),
         "postgresql": bool(rest.strip("/")),
+        "postgres": bool(rest.strip("/")),
         "bigquery": bool(location and path.strip("/")),
     }
     if well_formed.get(kind):
@@ -160,7 +202,7 @@ def _automation(name: str, value: str) -> bool:
 
 
 def _ui_url(name: str, value: str) -> str:
-    if _scheme(value) not in ("http", "https") or not urlsplit(value).netloc:
+    if not _is_web(value):
         raise _malformed(name, value, "the address of the UI, http://… or https://…")
     return value.rstrip("/")
 
@@ -178,14 +220,24 @@ _READERS = {
 }
 
 
-def _scheme(value: str) -> str:
-    return urlsplit(value).scheme if "://" in value else ""
+def _split(value: str) -> SplitResult:
+    try:
+        return urlsplit(value)
+    except ValueError:  # of its brackets, or its port
+        return SplitResult("", "", value, "", "")
+
+
+def _is_web(value: str) -> bool:
+    return "://" in value and _split(value).scheme in ("http", "https") and bool(_split(value).netloc)
 
 
 def _is_local(value: str) -> bool:
-    return local_path(value) is not None
+    try:
+        return local_path(value) is not None
+    except RuntimeError:  # the home of nobody
+        return False
 
 
-def _malformed(name: str, value: str, accepted: str) -> SettingsError:
+def _malformed(name: str, value: str, accepted: str, cause: str | None = None) -> SettingsError:
     shown = mask_url(value) if "://" in value else _MAYBE_SECRET.sub("***", value)
-    return SettingsError(f"{name}={shown!r} is not usable", fix=f"set {name} to {accepted}")
+    return SettingsError(f"{name}={shown!r} is not usable", cause=cause, fix=f"set {name} to {accepted}")

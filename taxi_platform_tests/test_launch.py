@@ -4,7 +4,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -14,6 +16,10 @@ KEPT = {
     for name, value in os.environ.items()
     if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in ("MFLAGS", "SOURCE", "CONFIG")
 }
+
+
+#: Of a place on this machine.
+VARIABLES = ("TAXI_DATA_DIR", "TAXI_WAREHOUSE_URL", "DAGSTER_HOME", "TAXI_LAKE_URL")
 
 
 def launch(*arguments: str, cwd: Path = ROOT, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -115,11 +121,43 @@ def test_why_a_run_failed_is_the_last_thing_said(tmp_path: Path) -> None:
     assert of_make.startswith("make: ***")
 
 
-def test_a_data_folder_may_have_any_name(tmp_path: Path) -> None:
-    folder = tmp_path / "my trips, and Anna's"
+@pytest.mark.parametrize("name", ["my trips, and Anna's", 'a*b[c]{d}%20#e "f" $HOME ñ日\n~ g'])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     outcome = make("run", TAXI_DATA_DIR=str(folder))
     assert outcome.returncode == 0, outcome.stderr
     assert (folder / "cleaned" / "yellow" / "2021-01.parquet").exists()
+    assert (folder / "warehouse.duckdb").exists()
+    assert list(tmp_path.iterdir()) == [folder], "something was made beside it"
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize(
+    ("name", "reason", "is_refused"),
+    [
+        ("a?b", "what follows a ?", {"TAXI_DATA_DIR", "TAXI_WAREHOUSE_URL", "DAGSTER_HOME"}),
+        ("a\\b", "takes a \\ in", {"TAXI_DATA_DIR", "TAXI_WAREHOUSE_URL"}),
+        ("/".join(["x" * 99] * 6), "SQLite takes no more than", {"TAXI_DATA_DIR", "DAGSTER_HOME"}),
+        ("/".join(["x" * 99] * 38), "bytes long", set(VARIABLES)),
+        ("x" * 256, "bytes long", set(VARIABLES)),
+        (os.fsdecode(b"a\xffb"), "not written in UTF-8", set(VARIABLES)),
+    ],
+)
+def test_a_place_some_library_would_not_find_is_refused_before_anything_is_made(
+    tmp_path: Path, variable: str, name: str, reason: str, is_refused: set[str]
+) -> None:
+    place = str(tmp_path / name)
+    environ = {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample"}
+    environ[variable] = f"duckdb:///{place}/w.duckdb" if variable == "TAXI_WAREHOUSE_URL" else place
+    outcome = launch("follow", "nothing", environment=environ)
+
+    assert outcome.returncode == 2
+    if variable in is_refused:
+        assert reason in outcome.stderr
+        assert outcome.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert "There is no backfill nothing" in outcome.stdout
 
 
 def test_two_first_runs_at_once_make_one_instance(tmp_path: Path) -> None:
@@ -133,3 +171,43 @@ def test_two_first_runs_at_once_make_one_instance(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "dagster" / "history" / "runs.db") as database:
         assert database.execute("SELECT count(*) FROM alembic_version").fetchall() == [(1,)]
     database.close()
+
+
+def test_two_first_months_at_once_both_arrive(tmp_path: Path) -> None:
+    command = ["make", "run", "DATASET=green"]
+    environ = KEPT | {"TAXI_DATA_DIR": str(tmp_path), "TAXI_SAMPLE_ROWS": "300"}
+    months = ("2020-01", "2020-02")
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                subprocess.Popen([*command, f"MONTH={it}"], cwd=ROOT, env=environ, stderr=PIPE, text=True)
+            )
+            for it in months
+        ]
+        for run in runs:
+            _, said = run.communicate(timeout=240)
+            assert run.returncode == 0, said
+    for month in months:
+        assert (tmp_path / "cleaned" / "green" / f"{month}.parquet").exists()
+
+
+def test_an_instance_made_as_the_readme_says_takes_two_first_jobs_at_once(tmp_path: Path) -> None:
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    environ = KEPT | {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample", "TAXI_SAMPLE_ROWS": "300"}
+    environ["DAGSTER_HOME"] = str(tmp_path)
+    subprocess.run([dagster, "instance", "info"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    databases = list(tmp_path.rglob("*.db"))
+    assert {it.name for it in databases} == {"runs.db", "index.db", "schedules.db"}
+    command = [dagster, "job", "execute", "-m", "taxi_platform.definitions", "-j", "taxi_zones_job"]
+    with ExitStack() as stack:
+        jobs = [
+            stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environ, stderr=PIPE, text=True))
+            for _ in range(2)
+        ]
+        for job in jobs:
+            _, said = job.communicate(timeout=240)
+            assert job.returncode == 0, said
+    for path in databases:
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("SELECT count(*) FROM alembic_version").fetchall() == [(1,)]
+    assert "`.venv/bin/dagster instance info` makes them alone" in (ROOT / "README.md").read_text()

@@ -75,6 +75,7 @@ def test_lake_and_warehouse_follow_the_data_folder() -> None:
         ("TAXI_WAREHOUSE_URL", "postgresql://u:p@h:5432/db", "warehouse_url", "postgresql://u:p@h:5432/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql://u:p[1@h/db", "warehouse_url", "postgresql://u:p[1@h/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql:///db?host=/run", "warehouse_url", "postgresql:///db?host=/run"),
+        ("TAXI_WAREHOUSE_URL", "postgres://u:p@h/db", "warehouse_url", "postgres://u:p@h/db"),
         ("TAXI_WAREHOUSE_URL", "bigquery://project/dataset", "warehouse_url", "bigquery://project/dataset"),
         ("TAXI_ALERT_URLS", "slack://a/b  mailto://c", "alert_urls", ("slack://a/b", "mailto://c")),
     ],
@@ -117,6 +118,7 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
                 "bigquery://project",
                 "bigquery:///dataset",
                 "postgresql://",
+                "postgres://",
             )
         ),
         ("TAXI_ALERT_URLS", "slack", "Apprise URLs separated by blanks"),
@@ -144,12 +146,12 @@ def test_an_empty_value_counts_as_not_set(name: str, empty: str) -> None:
         ("TAXI_SOURCE", "ftp://user:hunter2@example.com"),
         ("TAXI_LAKE_URL", "s3://user:hunter2@bucket"),
         ("TAXI_WAREHOUSE_URL", "mysql://user:hunter2@host/db"),
-        ("TAXI_WAREHOUSE_URL", "postgres://user:hunter2@host/db"),
+        ("TAXI_WAREHOUSE_URL", "postgresql+psycopg2://user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql//user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql:/user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "user:hunter2@host:5432/db"),
         ("TAXI_WAREHOUSE_URL", "host=h password=hunter2"),
-        ("TAXI_WAREHOUSE_URL", "postgres://user:hun/ter2@hunter2@host/db"),
+        ("TAXI_WAREHOUSE_URL", "postgre://user:hun/ter2@hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "mysql://host/db?password=hunter2"),
         ("TAXI_WAREHOUSE_URL", "mysql://host/db?user=me&password=hunter2"),
         ("TAXI_ALERT_URLS", "slack://hunter2/b hunter2"),
@@ -161,6 +163,58 @@ def test_a_refusal_does_not_tell_the_password(name: str, value: str) -> None:
 
     assert "hunter2" not in str(error.value)
     assert "***" in str(error.value)
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+@pytest.mark.parametrize("kind", ["postgresql", "postgres"])
+def test_a_driver_of_sqlalchemy_in_a_url_is_named(kind: str, driver: str) -> None:
+    with pytest.raises(SettingsError, match=rf"the {driver} in it is a driver of SQLAlchemy's.*to postgresql://"):
+        Settings.from_env({"TAXI_WAREHOUSE_URL": f"{kind}+{driver}://user@host/db"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TAXI_DATADIR", "TAXI_DATA_DIR"),
+        ("TAXI_DATA", "TAXI_DATA_DIR"),
+        ("taxi_source", "TAXI_SOURCE"),
+        ("TAXI_SOURCES", "TAXI_SOURCE"),
+        ("TAXI_WAREHOUSE", "TAXI_WAREHOUSE_URL"),
+        ("TAXI_ALERT_URL", "TAXI_ALERT_URLS"),
+        ("TAXI_SAMPLE_ROW", "TAXI_SAMPLE_ROWS"),
+        ("TAXI_QQQ", "TAXI_"),
+    ],
+)
+def test_a_variable_that_is_none_of_ours_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=rf"there is no setting {name}\. Cause: did you mean {meant}") as raised:
+        Settings.from_env({name: "hunter2"})
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_variable_in_dot_env_that_is_none_of_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("TAXI_LAKE=/srv/lake\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"no setting TAXI_LAKE\..*TAXI_LAKE_URL.*\.env"):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TAXI_TEST_GCS_URL",
+        "TAXI_SERVICE_HOST",
+        "TAXI_PLATFORM_SERVICE_PORT_HTTP",
+        "TAXI_PLATFORM_PORT",
+        "TAXI_WEBSERVER_PORT_80_TCP_ADDR",
+        "TAXICAB",
+    ],
+)
+def test_variables_that_others_set_are_left_alone(name: str) -> None:
+    assert Settings.from_env({name: "tcp://10.0.0.1:80"}) == Settings()
+
+
+def test_a_variable_that_is_none_of_ours_and_empty_is_not_set() -> None:
+    assert Settings.from_env({"TAXI_DATADIR": " "}) == Settings()
 
 
 def test_settings_do_not_show_secrets_when_they_are_printed() -> None:

@@ -1,10 +1,10 @@
-"""URLs: which ones are folders, and how they are shown without their secrets."""
+"""URLs: which ones are folders or files, and how they are shown without their secrets."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 # Greedy up to the last @: a password that holds an unescaped / or @ stays hidden too.
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
@@ -22,10 +22,23 @@ def mask_url(url: str) -> str:
 
 
 def local_path(url: str) -> Path | None:
-    """The folder a `file:///…` URL or a path (`/…`, `./…`, `~/…`, `some/folder`) names; None for anything else."""
+    """The folder a `file:///…` URL or a path (`/…`, `./…`, `~/…`, `some/folder`) names; None for anything else.
+
+    In a `file:///…` URL, what a URL gives a meaning is written as elsewhere in URLs: `%3F` for a `?`, `%23` for a `#`.
+    """
     if url.startswith("file://"):
-        parts = urlsplit(url)
-        return Path(unquote(parts.path)) if parts.netloc in ("", "localhost") and parts.path else None
+        location, slash, path = url.removeprefix("file://").partition("/")
+        is_whole = location in ("", "localhost") and slash and not set(path) & {"?", "#"}
+        return Path(unquote("/" + path, errors="surrogateescape")) if is_whole else None
     if "://" not in url and ("/" in url or url in (".", "..") or url.startswith("~")):
         return Path(url).expanduser()
     return None
+
+
+def duckdb_path(url: str) -> Path | None:
+    """The file a `duckdb:///…` URL names; None for anything else.
+
+    As in SQLAlchemy: three slashes before a relative path, four before an absolute one. It is taken as it is written.
+    """
+    path = url.removeprefix("duckdb:///")
+    return None if path == url else Path(path).expanduser().absolute()

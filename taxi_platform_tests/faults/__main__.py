@@ -24,7 +24,10 @@ _WORLDS = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Kill, look, tell; 1 if anything does not hold or was not done."""
-    seed = int(os.environ.get("FAULTS_SEED") or random.randrange(10**6))
+    told = os.environ.get("FAULTS_SEED") or str(random.randrange(10**6))
+    if not (told.isascii() and told.isdigit()):
+        sys.exit(f"FAULTS_SEED={told!r} is no seed: it takes a whole number")
+    seed = int(told)
     rounds = again(*arguments, seed=seed) if arguments else everything(seed)
     print(f"FAULTS_SEED={seed}: {sum(len(it.kills) for it in rounds)} kills in {len(rounds)} corrections", flush=True)
     outcomes: list[Outcome] = []

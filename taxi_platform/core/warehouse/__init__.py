@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.urls import mask_url
+from taxi_platform.core.urls import duckdb_path, mask_url
 
 
 class Warehouse(Protocol):
@@ -66,13 +65,12 @@ def open_warehouse(
     Raises:
         WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
     """
-    match url.partition("://")[0]:
-        case "duckdb":
-            from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+    if (path := duckdb_path(url)) is not None:
+        from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 
-            # As in SQLAlchemy: three slashes before a relative path, four before an absolute one. It may hold a #.
-            return DuckDBWarehouse(Path(url.removeprefix("duckdb:///")).expanduser().absolute(), zones)
-        case "postgresql":
+        return DuckDBWarehouse(path, zones)
+    match url.partition("://")[0]:
+        case "postgresql" | "postgres":  # both are libpq's
             from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 
             return PostgresWarehouse(url, zones)

@@ -75,6 +75,12 @@ def test_a_unix_socket_may_be_named_in_the_options(postgres: PostgresServer, dat
     write_and_read(f"postgresql:///{database}?host={postgres.data}&port={postgres.port}&user={USER}", month)
 
 
+def test_the_short_name_that_libpq_knows_is_as_good(
+    postgres: PostgresServer, database: str, month: ParquetFile
+) -> None:
+    write_and_read(postgres.url(database).replace("postgresql://", "postgres://"), month)
+
+
 def test_a_unix_socket_may_be_named_as_the_host(postgres: PostgresServer, database: str, month: ParquetFile) -> None:
     write_and_read(f"postgresql://{USER}@{quote(str(postgres.data), safe='')}:{postgres.port}/{database}", month)
 
