@@ -80,6 +80,7 @@ def check_month(made: Made, folder: Path) -> None:
             findings.table_matches_lake(
                 store.measure_month(YELLOW, LATEST), measure_file(cleaned, YELLOW.stored_columns, folder)
             ),
+            findings.zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST)),
         ]
     _expect_holds(*found)
 

@@ -242,7 +242,7 @@ def test_a_month_that_came_to_the_lake_before_the_contract_gained_a_column_still
 
     result = learned.run("green_to_warehouse_job", MONTH)
 
-    assert checks_of(result) == {"table_matches_lake": True}
+    assert checks_of(result) == {"table_matches_lake": True, "zone_view_matches_table": True}
     rows = learned.in_lake("green", MONTH).rows
     for table in ("taxi.green_trips", "taxi.green_trips_with_zones"):
         assert learned.sql(f"SELECT count(*), count(surge) FROM {table}") == [(rows, 0)]

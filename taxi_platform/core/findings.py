@@ -19,6 +19,7 @@ from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source.files import RawFile
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 Figure = int | float | str
 
@@ -277,3 +278,35 @@ def _first_values(cleaned: ParquetFile, names: list[str], spill_to: Path) -> dic
     with engine.connect(spill_to) as con:
         (row, *_) = con.execute(f"SELECT {', '.join(queries)}").fetchall()
     return {name: text or "" for name, text in zip(names, row, strict=True)}
+
+
+def zone_view_matches_table(contract: TripContract, totals: ZoneTotals | None) -> Finding:
+    """The view that names the zones has the rows of its table, each once, and their money; None without a view."""
+    if totals is None and not contract.zone_columns:
+        return Finding(holds=True, says="no view to compare: this dataset does not say where its trips were")
+    if totals is None:
+        says = "there is no view with zones beside the table, so nothing was compared: load the month again"
+        return Finding(holds=False, says=says)
+    table, view = totals.table, totals.view
+    holds = table.agree(view)
+    says = (
+        f"{view.rows:,} rows and {view.money:,.2f} USD in the view, {table.rows:,} and {table.money:,.2f} in the table"
+    )
+    if not holds:
+        says += "; the table is right: load the month again, which makes the view anew"
+    if not totals.zones:
+        says += "; no zones were loaded yet, so the view names none"
+    elif totals.repeated:
+        says += f"; {totals.repeated:,} rows of the zone lookup repeat another's id: load the zones again"
+    return Finding(
+        holds=holds,
+        says=says,
+        figures={
+            "rows in the view": view.rows,
+            "rows in the table": table.rows,
+            "USD in the view": view.money,
+            "USD in the table": table.money,
+            "zones in the lookup": totals.zones,
+            "zones whose id repeats": totals.repeated,
+        },
+    )

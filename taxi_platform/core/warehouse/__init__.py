@@ -15,6 +15,7 @@ from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.urls import mask_url
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 
 class Warehouse(Protocol):
@@ -41,6 +42,10 @@ class Warehouse(Protocol):
 
     def measure_month(self, contract: TripContract, month: Month) -> Measures:
         """Measure a month where it lies; zero rows if the store does not hold it."""
+        ...
+
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        """What a month comes to in its table and in its view with zones; None where there is no such view."""
         ...
 
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
