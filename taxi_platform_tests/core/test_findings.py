@@ -16,6 +16,7 @@ from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform.core.warehouse.zone_totals import Totals, ZoneTotals
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
@@ -364,3 +365,61 @@ def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_say
     assert not found.holds
     assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
     assert (found.figures["rows in the table"], found.figures["rows in the lake"]) == (2, 1)
+
+
+ONCE = Totals(rows=200, money=8_423.5, turnover=8_500.0)
+
+
+def test_a_view_with_zones_that_has_its_tables_rows_and_money_matches_it() -> None:
+    added_up_otherwise = replace(ONCE, money=8_423.5 + 1e-9)
+    found = findings.zone_view_matches_table(YELLOW, ZoneTotals(ONCE, added_up_otherwise, zones=265, repeated=0))
+
+    assert found.holds
+    assert found.says == "200 rows and 8,423.50 USD in the view, 200 and 8,423.50 in the table"
+    assert found.figures == {
+        "rows in the view": 200,
+        "rows in the table": 200,
+        "USD in the view": 8_423.5 + 1e-9,
+        "USD in the table": 8_423.5,
+        "zones in the lookup": 265,
+        "zones whose id repeats": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "view",
+    [Totals(520, 21_727.1, 22_000.0), Totals(199, 8_423.5, 8_500.0), Totals(200, 8_423.51, 8_500.0), Totals(0, 0, 0)],
+    ids=["trips that are there twice", "a trip less", "a cent more", "nothing"],
+)
+def test_a_view_with_zones_that_differs_from_its_table_says_by_how_much_and_what_to_do(view: Totals) -> None:
+    found = findings.zone_view_matches_table(YELLOW, ZoneTotals(ONCE, view, zones=265, repeated=0))
+
+    assert not found.holds
+    assert f"{view.rows:,} rows and {view.money:,.2f} USD in the view, 200 and 8,423.50 in the table" in found.says
+    assert found.says.endswith("load the month again, which makes the view anew")
+
+
+def test_amounts_that_outweigh_each_other_do_not_make_equal_rows_differ() -> None:
+    # 1e17 + 3.5 - 1e17 is 0 or 3.5 or 16, as one adds it up.
+    totals = [Totals(rows=3, money=money, turnover=2e17) for money in (0.0, 3.5, 16.0)]
+    assert all(it.agree(other) for it in totals for other in totals)
+    assert not any(it.agree(replace(it, rows=4)) for it in totals)
+
+
+def test_a_view_without_zones_and_zones_that_repeat_are_told_where_the_view_matches() -> None:
+    none = findings.zone_view_matches_table(YELLOW, ZoneTotals(ONCE, ONCE, zones=0, repeated=0))
+    twice = findings.zone_view_matches_table(YELLOW, ZoneTotals(ONCE, ONCE, zones=268, repeated=3))
+
+    assert none.holds
+    assert none.says.endswith("; no zones were loaded yet, so the view names none")
+    assert twice.holds
+    assert twice.says.endswith("; 3 rows of the zone lookup repeat another's id: load the zones again")
+
+
+def test_where_there_is_no_view_that_is_said_and_is_right_only_where_trips_have_no_places() -> None:
+    nowhere = YELLOW.model_copy(update={"columns": tuple(it for it in YELLOW.columns if "location" not in it.name)})
+
+    assert not findings.zone_view_matches_table(YELLOW, None).holds
+    assert "there is no view with zones" in findings.zone_view_matches_table(YELLOW, None).says
+    assert findings.zone_view_matches_table(nowhere, None).holds
+    assert "does not say where its trips were" in findings.zone_view_matches_table(nowhere, None).says

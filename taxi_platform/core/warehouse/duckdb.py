@@ -104,7 +104,7 @@ class DuckDBWarehouse:
                 return read_totals(con.execute(query).fetchall())
             except duckdb.Error as error:
                 raise WarehouseError(
-                    f"the view {view} cannot be read",
+                    f"the view {_SCHEMA}.{view_name(contract)} cannot be read",
                     where=str(self.path),
                     cause=str(error).splitlines()[0],
                     fix="load the month again, which makes the view anew",
