@@ -280,33 +280,31 @@ def _first_values(cleaned: ParquetFile, names: list[str], spill_to: Path) -> dic
     return {name: text or "" for name, text in zip(names, row, strict=True)}
 
 
-def zone_view_matches_table(contract: TripContract, totals: ZoneTotals | None) -> Finding:
+def zone_view_matches_table(contract: TripContract, in_view: ZoneTotals | None, in_table: Measures) -> Finding:
     """The view that names the zones has the rows of its table, each once, and their money; None without a view."""
-    if totals is None and not contract.zone_columns:
+    if in_view is None and not contract.zone_columns:
         return Finding(holds=True, says="no view to compare: this dataset does not say where its trips were")
-    if totals is None:
+    if in_view is None:
         says = "there is no view with zones beside the table, so nothing was compared: load the month again"
         return Finding(holds=False, says=says)
-    table, view = totals.table, totals.view
-    holds = table.agree(view)
-    says = (
-        f"{view.rows:,} rows and {view.money:,.2f} USD in the view, {table.rows:,} and {table.money:,.2f} in the table"
-    )
+    holds, money = in_view.agree(in_table), in_view.money_in(in_table)
+    sums = f", {in_view.money_column} {in_view.money:,.2f} and {money:,.2f} USD" if in_view.money_column else ""
+    says = f"{in_view.rows:,} rows in the view and {in_table.rows:,} in the table{sums}"
     if not holds:
         says += "; the table is right: load the month again, which makes the view anew"
-    if not totals.zones:
+    if not in_view.zones:
         says += "; no zones were loaded yet, so the view names none"
-    elif totals.repeated:
-        says += f"; {totals.repeated:,} rows of the zone lookup repeat another's id: load the zones again"
+    elif in_view.repeated:
+        says += f"; {in_view.repeated:,} rows of the zone lookup repeat another's id: load the zones again"
     return Finding(
         holds=holds,
         says=says,
         figures={
-            "rows in the view": view.rows,
-            "rows in the table": table.rows,
-            "USD in the view": view.money,
-            "USD in the table": table.money,
-            "zones in the lookup": totals.zones,
-            "zones whose id repeats": totals.repeated,
+            "rows in the view": in_view.rows,
+            "rows in the table": in_table.rows,
+            "USD in the view": in_view.money,
+            "USD in the table": money,
+            "zones in the lookup": in_view.zones,
+            "zones whose id repeats": in_view.repeated,
         },
     )

@@ -45,7 +45,7 @@ class Warehouse(Protocol):
         ...
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
-        """What a month comes to in its table and in its view with zones; None where there is no such view."""
+        """Measure a month in the view that names its zones; None where there is no such view."""
         ...
 
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:

@@ -24,7 +24,7 @@ from taxi_platform.core.measures import Measures, read_measures, select_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent
-from taxi_platform.core.warehouse.zone_totals import ZoneTotals, read_totals, select_totals
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
 _SCHEMA = "taxi"
@@ -87,10 +87,7 @@ class DuckDBWarehouse:
         if self.zones is None or not contract.zone_columns:
             return None
         with self._reading(contract) as con:
-            table, view, lookup = (
-                f"{_SCHEMA}.{identifier(name)}" for name in (contract.table, view_name(contract), self.zones.table)
-            )
-            con.execute(f"SELECT 1 FROM {table} LIMIT 0")  # without the table, the view is not what is missing
+            con.execute(f"SELECT 1 FROM {self.table_name(contract)} LIMIT 0")  # else it is not the view that is missing
             found = con.execute(
                 "SELECT column_name FROM duckdb_columns() "
                 "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
@@ -98,10 +95,11 @@ class DuckDBWarehouse:
             ).fetchall()
             if not found:
                 return None
-            there = {name for (name,) in found}
-            query = select_totals(contract, self.zones, month, there, table=table, view=view, lookup=lookup)
+            view, lookup = (f"{_SCHEMA}.{identifier(name)}" for name in (view_name(contract), self.zones.table))
+            money = money_column(contract, {name for (name,) in found})
+            query = select_totals(self.zones, month, money, view=view, lookup=lookup)
             try:
-                return read_totals(con.execute(query).fetchall())
+                return read_totals(money, con.execute(query).fetchall())
             except duckdb.Error as error:
                 raise WarehouseError(
                     f"the view {_SCHEMA}.{view_name(contract)} cannot be read",

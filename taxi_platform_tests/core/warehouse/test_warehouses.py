@@ -25,7 +25,7 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
-from taxi_platform.core.warehouse.zone_totals import Totals, ZoneTotals
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 from taxi_platform_tests.core.warehouse.bigquery_live import VARIABLE, live_comments
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 from taxi_platform_tests.core.warehouse.months import (
@@ -388,36 +388,37 @@ def with_places(url: str, folder: Path, *, unit: str = "USD", ids: Sequence[int]
 
 def test_a_view_with_zones_has_the_rows_and_the_money_of_its_table(url: str, tmp_path: Path) -> None:
     contract = with_places(url, tmp_path)
-    totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, JANUARY)
+    warehouse = open_warehouse(url, load_catalog().zones)
+    totals = warehouse.measure_zone_view(contract, JANUARY)
 
     assert totals is not None
-    assert (totals.table.rows, totals.view.rows, totals.zones, totals.repeated) == (3, 3, 3, 0)
-    assert totals.table.turnover == totals.view.turnover == 2e17
-    assert totals.table.agree(totals.view)
+    assert (totals.rows, totals.money_column, totals.turnover) == (3, "fare_amount", 2e17)
+    assert (totals.zones, totals.repeated) == (3, 0)
+    assert totals.agree(warehouse.measure_month(contract, JANUARY))
 
 
 def test_a_lookup_with_repeated_ids_in_the_store_changes_neither_rows_nor_money(url: str, tmp_path: Path) -> None:
     contract = with_places(url, tmp_path, ids=(1, 1, 2, 1, 3))
-    totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, JANUARY)
+    warehouse = open_warehouse(url, load_catalog().zones)
+    totals = warehouse.measure_zone_view(contract, JANUARY)
 
     assert totals is not None
-    assert (totals.table.rows, totals.view.rows, totals.zones, totals.repeated) == (3, 3, 5, 2)
-    assert totals.table.agree(totals.view)
+    assert (totals.rows, totals.zones, totals.repeated) == (3, 5, 2)
+    assert totals.agree(warehouse.measure_month(contract, JANUARY))
 
 
 def test_money_is_compared_only_where_a_dataset_has_any(url: str, tmp_path: Path) -> None:
     contract = with_places(url, tmp_path, unit="miles", ids=())
     totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, JANUARY)
 
-    assert totals == ZoneTotals(Totals(3, 0, 0), Totals(3, 0, 0), zones=0, repeated=0)
+    assert totals == ZoneTotals(3, None, 0.0, 0.0, zones=0, repeated=0)
 
 
 def test_a_month_the_store_does_not_hold_has_no_rows_in_the_view_either(url: str, tmp_path: Path) -> None:
     contract = with_places(url, tmp_path)
     totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, MARCH)
 
-    assert totals is not None
-    assert totals.table == totals.view == Totals(0, 0, 0)
+    assert totals == ZoneTotals(0, "fare_amount", 0.0, 0.0, zones=3, repeated=0)
 
 
 def test_a_store_or_a_dataset_without_a_view_with_zones_has_nothing_to_compare(url: str, tmp_path: Path) -> None:

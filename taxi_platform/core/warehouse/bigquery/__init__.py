@@ -42,7 +42,7 @@ from taxi_platform.core.warehouse import absent
 from taxi_platform.core.warehouse.bigquery import staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
-from taxi_platform.core.warehouse.zone_totals import ZoneTotals, read_totals, select_totals
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name
 
 _FOR_MONTHS = f"WHERE {SOURCE_MONTH} IN UNNEST(@months)"  # says which partitions are read, and so what is paid for
@@ -122,11 +122,10 @@ class BigQueryWarehouse:
             there = tables.columns_of_view(self.dataset, view_name(contract))
             if there is None:
                 return None
-            table, view, lookup = map(self.dataset.sql, (contract.table, view_name(contract), self.zones.table))
-            query = select_totals(
-                contract, self.zones, month, there, table=table, view=view, lookup=lookup, quote=identifier
-            )
-            return read_totals(row.values() for row in self._query(contract, query))
+            view, lookup = map(self.dataset.sql, (view_name(contract), self.zones.table))
+            money = money_column(contract, there)
+            query = select_totals(self.zones, month, money, view=view, lookup=lookup, quote=identifier)
+            return read_totals(money, (row.values() for row in self._query(contract, query)))
 
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""

@@ -19,7 +19,7 @@ from taxi_platform.core.warehouse.postgres.schema import (
     verbatim,
 )
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
-from taxi_platform.core.warehouse.zone_totals import ZoneTotals, read_totals, select_totals
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import definition, distinct, view_name, zone_columns, zone_view
 
 _log = logging.getLogger(__name__)
@@ -49,15 +49,15 @@ def ensure_zone_view(
 def zone_totals(
     connection: Connection, contract: TripContract, zones: ReferenceContract, month: Month
 ) -> ZoneTotals | None:
-    """What a month comes to in the table and in the view; None without a view."""
+    """What a month comes to in the view; None without one."""
     view = stored(connection, view_name(contract))
     if view is None:
         return None
-    table, lookup = (sql.Identifier(SCHEMA, it.table).as_string(connection) for it in (contract, zones))
-    query = select_totals(
-        contract, zones, month, view.columns, table=table, view=view.name.as_string(connection), lookup=lookup
-    )
-    return read_totals(connection.execute(verbatim(query)).fetchall())
+    names = view.name, sql.Identifier(SCHEMA, zones.table)
+    shown, lookup = (it.as_string(connection) for it in names)
+    money = money_column(contract, view.columns)
+    query = select_totals(zones, month, money, view=shown, lookup=lookup)
+    return read_totals(money, connection.execute(verbatim(query)).fetchall())
 
 
 def _lacking(connection: Connection, contract: TripContract, zones: ReferenceContract) -> Iterator[sql.Composed]:
