@@ -67,6 +67,7 @@ def check_month(made: Made, folder: Path) -> None:
     with work():
         cleaned, quarantine = ParquetFile(made.cleaned), ParquetFile(made.quarantine)
         profiled = findings.profile(YELLOW, LATEST, cleaned, folder)
+        in_table = store.measure_month(YELLOW, LATEST)
         found = [
             findings.rows_are_conserved(raw, cleaned, quarantine),
             findings.schema_matches_contract(YELLOW, cleaned),
@@ -77,9 +78,8 @@ def check_month(made: Made, folder: Path) -> None:
             findings.rejects_within_expectation(cleaned.lineage, []),
             findings.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
             findings.row_count_in_trend(cleaned.lineage, []),
-            findings.table_matches_lake(
-                store.measure_month(YELLOW, LATEST), measure_file(cleaned, YELLOW.stored_columns, folder)
-            ),
+            findings.table_matches_lake(in_table, measure_file(cleaned, YELLOW.stored_columns, folder)),
+            findings.zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST), in_table),
         ]
     _expect_holds(*found)
 

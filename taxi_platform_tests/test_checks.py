@@ -242,7 +242,7 @@ def test_a_month_that_came_to_the_lake_before_the_contract_gained_a_column_still
 
     result = learned.run("green_to_warehouse_job", MONTH)
 
-    assert checks_of(result) == {"table_matches_lake": True}
+    assert checks_of(result) == {"table_matches_lake": True, "zone_view_matches_table": True}
     rows = learned.in_lake("green", MONTH).rows
     for table in ("taxi.green_trips", "taxi.green_trips_with_zones"):
         assert learned.sql(f"SELECT count(*), count(surge) FROM {table}") == [(rows, 0)]
@@ -382,3 +382,57 @@ def test_a_month_the_table_does_not_hold_does_not_match(tmp_path: Path) -> None:
     found = check_alone(platform, "table_matches_lake")
     assert not found.passed
     assert found.metadata["rows in the table"].value == 0
+
+
+# The view with zones
+
+
+def test_a_view_that_shows_trips_twice_is_warned_of_and_stops_nothing(platform: Platform) -> None:
+    platform.run("taxi_zones_job")
+    platform.sql(
+        """
+        INSERT INTO taxi.taxi_zones SELECT * FROM taxi.taxi_zones;
+        CREATE OR REPLACE VIEW taxi.green_trips_with_zones AS
+        SELECT trips.*, zones.zone AS pickup_zone FROM taxi.green_trips AS trips
+        LEFT JOIN taxi.taxi_zones AS zones ON zones.location_id = trips.pickup_location_id
+        """
+    )
+    rows = platform.in_lake("green", MONTH).rows
+
+    found = check_alone(platform, "zone_view_matches_table")
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"{rows * 2} rows in the view and {rows} in the table, total_amount " in str(found.description)
+    assert figures_of(found)["rows in the view"] == 2 * figures_of(found)["rows in the table"] == 2 * rows
+    assert figures_of(found)["zones whose id repeats"] == 265
+
+    @dg.asset(
+        deps=[["warehouse", "green_trips"]],
+        partitions_def=dg.MonthlyPartitionsDefinition(start_date="2021-01", fmt="%Y-%m"),
+    )
+    def report() -> None:
+        pass
+
+    assert go_on_after(platform, "warehouse", report).success
+
+    # The lookup is as wrong as before; the view that comes with the month is not.
+    assert checks_of(platform.run("green_to_warehouse_job", MONTH))["zone_view_matches_table"]
+    once = platform.sql("SELECT count(*), round(sum(total_amount), 2) FROM taxi.green_trips")
+    assert platform.sql("SELECT count(*), round(sum(total_amount), 2) FROM taxi.green_trips_with_zones") == once
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP VIEW taxi.green_trips_with_zones", "there is no view with zones beside the table"),
+        ("DROP TABLE taxi.taxi_zones", "not compared: the view taxi.green_trips_with_zones cannot be read"),
+    ],
+)
+def test_a_view_that_is_gone_or_cannot_be_read_is_warned_of(platform: Platform, statement: str, told: str) -> None:
+    platform.sql(statement)
+
+    found = check_alone(platform, "zone_view_matches_table")
+
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert told in str(found.description)
+    assert "load the month again" in str(found.description)
+    assert checks_of(platform.run("green_to_warehouse_job", MONTH))["zone_view_matches_table"]

@@ -84,7 +84,7 @@ def test_the_chain_can_be_run_in_two_halves(platform: Platform) -> None:
     assert [it.asset_key for it in result.get_asset_materialization_events()] == [
         dg.AssetKey(["warehouse", "green_trips"])
     ]
-    assert checks_of(result) == {"table_matches_lake": True}
+    assert checks_of(result) == {"table_matches_lake": True, "zone_view_matches_table": True}
     assert platform.table("green", MONTH).num_rows == platform.in_lake("green", MONTH).rows
 
 

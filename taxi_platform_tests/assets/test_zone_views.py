@@ -70,3 +70,23 @@ def test_unknown_outside_and_missing_zones_are_named_as_the_lookup_names_them(tm
         (None, None, 1, "Newark Airport", "EWR"),
         (266, None, None, None, None),
     ]
+
+
+def test_a_lookup_of_tlcs_shapefile_that_an_older_version_let_in_neither_adds_trips_nor_money(tmp_path: Path) -> None:
+    platform = Platform(tmp_path / "data")
+    platform.run("taxi_zones_job")
+    # 56 stands in TLC's shapefile for 57, and 103 for 104 and 105, too.
+    platform.sql("UPDATE taxi.taxi_zones SET location_id = 56 WHERE location_id = 57")
+    platform.sql("UPDATE taxi.taxi_zones SET location_id = 103 WHERE location_id IN (104, 105)")
+
+    source = tmp_path / "source"
+    write_green(source, trips(*({"PULocationID": "103", "DOLocationID": str(56 + at % 2)} for at in range(200))))
+    platform = Platform(tmp_path / "data", source=str(source))
+    result = platform.run("green_trips_job", MONTH)
+
+    in_table = platform.sql("SELECT count(*), sum(total_amount) FROM taxi.green_trips")
+    assert in_table[0][0] == 200
+    assert platform.sql("SELECT count(*), sum(total_amount) FROM taxi.green_trips_with_zones") == in_table
+    assert check_of(result, "zone_view_matches_table").passed
+    said = str(check_of(result, "zone_view_matches_table").description)
+    assert "3 rows of the zone lookup repeat another's id: load the zones again" in said

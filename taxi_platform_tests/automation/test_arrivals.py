@@ -64,7 +64,7 @@ def test_an_old_month_that_a_run_brings_into_the_lake_is_loaded_once(automation:
     automation.platform.run("green_to_lake_job", OLD)
     (run,) = automation.tick(ARRIVALS)
     assert run.success
-    assert checks_of(run) == {"table_matches_lake": True}
+    assert checks_of(run) == {"table_matches_lake": True, "zone_view_matches_table": True}
     assert (run.dagster_run.job_name, run.dagster_run.tags["dagster/partition"]) == (JOB, OLD)
     assert run.dagster_run.tags["taxi/dataset"] == "green"
     assert run.dagster_run.tags["taxi/cause"] == "arrived in the lake"
@@ -99,7 +99,7 @@ def test_an_object_somebody_put_there_is_loaded_once_and_says_that_nobody_knows_
     put(OLD, by_hand(automation, tmp_path, 7))
     (run,) = automation.tick(ARRIVALS)
     assert run.success
-    assert checks_of(run) == {"table_matches_lake": True}
+    assert checks_of(run) == {"table_matches_lake": True, "zone_view_matches_table": True}
     told = metadata_of(run, "warehouse", "green_trips")
     assert told["source URL"] == "unknown: somebody else put the object into the lake"
     assert told["edition"] == "unknown"

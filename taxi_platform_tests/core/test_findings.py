@@ -16,6 +16,7 @@ from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
@@ -364,3 +365,77 @@ def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_say
     assert not found.holds
     assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
     assert (found.figures["rows in the table"], found.figures["rows in the lake"]) == (2, 1)
+
+
+def in_the_table(rows: int, money: float) -> Measures:
+    return Measures(rows=rows, columns={"total_amount": (rows, money)})
+
+
+ONCE = ZoneTotals(200, "total_amount", money=8_423.5, turnover=8_500.0, zones=265, repeated=0)
+THE_SAME = in_the_table(200, 8_423.5 + 1e-9)  # added up in another order
+
+
+def test_a_view_with_zones_that_has_its_tables_rows_and_money_matches_it() -> None:
+    found = findings.zone_view_matches_table(YELLOW, ONCE, THE_SAME)
+
+    assert found.holds
+    assert found.says == "200 rows in the view and 200 in the table, total_amount 8,423.50 and 8,423.50 USD"
+    assert found.figures == {
+        "rows in the view": 200,
+        "rows in the table": 200,
+        "USD in the view": 8_423.5,
+        "USD in the table": 8_423.5 + 1e-9,
+        "zones in the lookup": 265,
+        "zones whose id repeats": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "money", "turnover"),
+    [(520, 21_727.1, 22_000.0), (199, 8_423.5, 8_500.0), (200, 8_423.51, 8_500.0), (0, 0.0, 0.0)],
+    ids=["trips that are there twice", "a trip less", "a cent more", "nothing"],
+)
+def test_a_view_with_zones_that_differs_from_its_table_says_by_how_much_and_what_to_do(
+    rows: int, money: float, turnover: float
+) -> None:
+    view = replace(ONCE, rows=rows, money=money, turnover=turnover)
+    found = findings.zone_view_matches_table(YELLOW, view, THE_SAME)
+
+    assert not found.holds
+    assert f"{rows:,} rows in the view and 200 in the table, total_amount {money:,.2f} and 8,423.50 USD" in found.says
+    assert found.says.endswith("load the month again, which makes the view anew")
+
+
+def test_amounts_that_outweigh_each_other_do_not_make_equal_rows_differ() -> None:
+    # 1e17 + 3.5 - 1e17 is 0 or 3.5 or 16, as one adds it up.
+    sums = (0.0, 3.5, 16.0)
+    views = [replace(ONCE, rows=3, money=money, turnover=2e17) for money in sums]
+    assert all(view.agree(in_the_table(3, money)) for view in views for money in sums)
+    assert not any(view.agree(in_the_table(4, money)) for view in views for money in sums)
+
+
+def test_a_dataset_without_money_is_compared_by_its_rows() -> None:
+    view = replace(ONCE, money_column=None, money=0.0, turnover=0.0)
+    assert findings.zone_view_matches_table(YELLOW, view, THE_SAME).says == "200 rows in the view and 200 in the table"
+    assert not findings.zone_view_matches_table(YELLOW, view, in_the_table(100, 0.0)).holds
+
+
+def test_a_view_without_zones_and_zones_that_repeat_are_told_where_the_view_matches() -> None:
+    none = findings.zone_view_matches_table(YELLOW, replace(ONCE, zones=0), THE_SAME)
+    twice = findings.zone_view_matches_table(YELLOW, replace(ONCE, zones=268, repeated=3), THE_SAME)
+
+    assert none.holds
+    assert none.says.endswith("; no zones were loaded yet, so the view names none")
+    assert twice.holds
+    assert twice.says.endswith("; 3 rows of the zone lookup repeat another's id: load the zones again")
+
+
+def test_where_there_is_no_view_that_is_said_and_is_right_only_where_trips_have_no_places() -> None:
+    nowhere = YELLOW.model_copy(update={"columns": tuple(it for it in YELLOW.columns if "location" not in it.name)})
+    missing = findings.zone_view_matches_table(YELLOW, None, THE_SAME)
+    not_meant = findings.zone_view_matches_table(nowhere, None, THE_SAME)
+
+    assert not missing.holds
+    assert "there is no view with zones" in missing.says
+    assert not_meant.holds
+    assert "does not say where its trips were" in not_meant.says

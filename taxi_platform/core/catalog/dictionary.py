@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.core.catalog.layout import Layout
-from taxi_platform.core.catalog.model import Column, TableContract, TripContract, normalized
+from taxi_platform.core.catalog.model import Column, ReferenceContract, TableContract, TripContract, normalized
 
 _HEAD = """# Data dictionary
 
@@ -36,6 +36,8 @@ def _section(contract: TableContract) -> str:
         lines += ["", "| rule | action | a row breaks it if |", "|---|---|---|"]
         lines += [f"| `{rule.name}` | {rule.action} | {rule.description} |" for rule in contract.rules]
     else:
+        if isinstance(contract, ReferenceContract):
+            lines += [f"Key: `{contract.key}`. A file with a row without it, or two with the same, is refused.", ""]
         lines += ["| column | type | unit | meaning | codes |", "|---|---|---|---|---|"]
         lines += [_cells(column) for column in contract.columns]
     return "\n".join([*lines, ""])

@@ -280,12 +280,20 @@ class ReferenceContract(TableContract):
         name: The table's name.
         file: The file it is published as.
         rows: How many rows it has.
+        key: The column that tells its rows apart: no row lacks it, and no two have the same value in it.
     """
 
     kind: Literal["reference"]
     name: Identifier
     file: str
     rows: int
+    key: Identifier
+
+    @model_validator(mode="after")
+    def _key_is_a_required_column(self) -> Self:
+        if self.key not in {column.name for column in self.columns if column.required}:
+            raise ValueError(f"the key, {self.key}, must be one of the columns, and required")
+        return self
 
     @property
     def table(self) -> str:

@@ -14,6 +14,7 @@ from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.urls import duckdb_path, mask_url
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 
 class Warehouse(Protocol):
@@ -40,6 +41,10 @@ class Warehouse(Protocol):
 
     def measure_month(self, contract: TripContract, month: Month) -> Measures:
         """Measure a month where it lies; zero rows if the store does not hold it."""
+        ...
+
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        """Measure a month in the view that names its zones; None where there is no such view."""
         ...
 
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:

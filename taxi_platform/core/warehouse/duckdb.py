@@ -24,6 +24,7 @@ from taxi_platform.core.measures import Measures, read_measures, select_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
 _SCHEMA = "taxi"
@@ -81,6 +82,32 @@ class DuckDBWarehouse:
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
 
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        """See `Warehouse.measure_zone_view`."""
+        if self.zones is None or not contract.zone_columns:
+            return None
+        with self._reading(contract) as con:
+            con.execute(f"SELECT 1 FROM {self.table_name(contract)} LIMIT 0")  # else it is not the view that is missing
+            found = con.execute(
+                "SELECT column_name FROM duckdb_columns() "
+                "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+                [_SCHEMA, view_name(contract)],
+            ).fetchall()
+            if not found:
+                return None
+            view, lookup = (f"{_SCHEMA}.{identifier(name)}" for name in (view_name(contract), self.zones.table))
+            money = money_column(contract, {name for (name,) in found})
+            query = select_totals(self.zones, month, money, view=view, lookup=lookup)
+            try:
+                return read_totals(money, con.execute(query).fetchall())
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"the view {_SCHEMA}.{view_name(contract)} cannot be read",
+                    where=str(self.path),
+                    cause=str(error).splitlines()[0],
+                    fix="load the month again, which makes the view anew",
+                ) from error
+
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""
         with self._transaction() as con:
@@ -95,7 +122,7 @@ class DuckDBWarehouse:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as con:
             rows = self._rows(contract, contract.columns)
-            table = con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY 1").to_arrow_table()
+            table = con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY {contract.key}").to_arrow_table()
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return table

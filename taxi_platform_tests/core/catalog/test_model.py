@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from taxi_platform.core import catalog
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.core.catalog.model import ColumnType, RuleAction, TripContract
 from taxi_platform.core.errors import ContractError, TaxiPlatformError
@@ -301,3 +302,22 @@ def test_a_published_name_is_found_whatever_its_case_and_blanks(tmp_path: Path) 
     assert contract.published_as(" PEOPLE ").name == contract.published_as("passenger_count").name == "passenger_count"
     with pytest.raises(KeyError):
         contract.published_as("crew")
+
+
+@pytest.mark.parametrize("key", ["zone", "shape_id"], ids=["a column that may be empty", "no column"])
+def test_the_key_of_a_reference_table_is_one_of_its_columns_and_required(key: str, tmp_path: Path) -> None:
+    shipped = yaml.safe_load((Path(catalog.__file__).parent / "taxi_zones.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "zones.yaml"
+    path.write_text(yaml.safe_dump(shipped | {"key": key}), encoding="utf-8")
+
+    with pytest.raises(ContractError, match=f"the key, {key}, must be one of the columns, and required"):
+        load_catalog(path)
+
+
+def test_a_reference_table_without_a_key_is_no_contract(tmp_path: Path) -> None:
+    shipped = yaml.safe_load((Path(catalog.__file__).parent / "taxi_zones.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "zones.yaml"
+    path.write_text(yaml.safe_dump({name: value for name, value in shipped.items() if name != "key"}), encoding="utf-8")
+
+    with pytest.raises(ContractError, match=r"key\s+Field required"):
+        load_catalog(path)

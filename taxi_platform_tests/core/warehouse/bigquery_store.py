@@ -295,12 +295,15 @@ class Store:
         return self.page(job_id, 0)
 
     def _billed(self, con: duckdb.DuckDBPyConnection, tree: exp.Expr, parameters: dict[str, Any] | None) -> int:
-        (table, *_), condition = tree.find_all(exp.Table), tree.args.get("where")
-        columns = {column.name for column in tree.find_all(exp.Column)}
-        where = _in_duckdb(condition.copy()) if condition else ""
-        query = f"SELECT count(*) FROM {_name(table.db, table.name)} {where}"
-        ((rows,), *_) = con.execute(query, parameters if condition else None).fetchall()
-        return max(_LEAST_BILLED, 8 * rows * len(columns))
+        billed = 0
+        for select in tree.find_all(exp.Select):
+            (table, *_), condition = select.find_all(exp.Table), select.args.get("where")
+            columns = {column.name for column in select.find_all(exp.Column)}
+            where = _in_duckdb(condition.copy()) if condition else ""
+            query = f"SELECT count(*) FROM {_name(table.db, table.name)} {where}"
+            ((rows,), *_) = con.execute(query, parameters if condition else None).fetchall()
+            billed += 8 * rows * len(columns)
+        return max(_LEAST_BILLED, billed)
 
     def page(self, job_id: str, start: int, most: int = _PAGE) -> dict[str, Any]:
         """A page of a query's rows; `rows` is JSON already."""

@@ -29,6 +29,7 @@ from taxi_platform.core.reference import read_reference_file
 from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
 from taxi_platform_tests.core.cleaning.months import raw_file
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
+from taxi_platform_tests.core.warehouse import bigquery_store
 from taxi_platform_tests.core.warehouse.bigquery_server import (
     LOCATION,
     PROJECT,
@@ -192,6 +193,50 @@ def test_the_view_names_zones_and_gains_what_the_table_gains(
     )
     found = client.query_and_wait(f"SELECT cbd_congestion_fee FROM {view} ORDER BY 1 NULLS LAST")
     assert [row.values() for row in found] == [(0.75,), (None,), (None,), (None,)]
+
+
+def test_comparing_the_view_with_its_table_reads_the_month_alone(
+    warehouse: BigQueryWarehouse,
+    server: BigQueryServer,
+    january: ParquetFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bigquery_store, "_LEAST_BILLED", 0)
+
+    def billed() -> int:
+        assert warehouse.measure_zone_view(CONTRACT, JANUARY) is not None
+        return int(server.jobs("query")[-1]["statistics"]["query"]["totalBytesBilled"])
+
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    warehouse.replace_reference(ZONES, zones())
+    alone = billed()
+    many = month_file(CONTRACT, FEBRUARY, [{"trip_number": number} for number in range(1_000)], tmp_path / "many")
+    warehouse.replace_month(CONTRACT, FEBRUARY, many)
+
+    assert 0 < alone == billed()
+
+
+def test_a_view_of_an_older_version_is_replaced_with_the_next_month(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    ids = zones().slice(0, 2)
+    warehouse.replace_reference(ZONES, pa.concat_tables([ids, ids]))
+    trips, lookup, name = (warehouse.dataset.sql(it) for it in (TABLE, ZONES.table, f"{TABLE}_with_zones"))
+    client = warehouse.dataset.client
+    view = client.get_table(warehouse.dataset.table(f"{TABLE}_with_zones"))
+    view.view_query = (
+        f"SELECT trips.*, zones.zone AS pickup_zone FROM {trips} AS trips "
+        f"LEFT JOIN {lookup} AS zones ON zones.location_id = trips.pickup_location_id"
+    )
+    client.update_table(view, ["view_query"])
+    count = f"SELECT COUNT(*) FROM {name}"
+    assert [row.values() for row in client.query_and_wait(count)] == [(6,)]
+
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+
+    assert [row.values() for row in client.query_and_wait(count)] == [(3,)]
 
 
 def test_a_reference_table_keeps_its_words_and_labels_when_it_is_replaced(

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,10 +20,12 @@ import pyarrow as pa
 import pytest
 
 from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 from taxi_platform_tests.core.warehouse.bigquery_live import VARIABLE, live_comments
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 from taxi_platform_tests.core.warehouse.months import (
@@ -288,11 +290,12 @@ def test_a_month_that_cannot_be_read_leaves_the_old_one(warehouse: Warehouse, tm
     assert numbers_of(warehouse, JANUARY) == [1, 2]
 
 
-def test_reading_from_a_warehouse_that_holds_nothing_says_what_is_missing(warehouse: Warehouse) -> None:
+def test_reading_from_a_warehouse_that_holds_nothing_says_what_is_missing(warehouse: Warehouse, url: str) -> None:
     zones = load_catalog().zones
     for read in (
         lambda: warehouse.read_months(CONTRACT, [JANUARY]),
         lambda: warehouse.measure_month(CONTRACT, JANUARY),
+        lambda: open_warehouse(url, zones).measure_zone_view(contract_of({**COLUMNS, **PLACES}), JANUARY),
         lambda: warehouse.read_reference(zones),
     ):
         with pytest.raises(WarehouseError, match=r"has no table .*(probe_trips|taxi_zones).* Fix: materialize"):
@@ -358,6 +361,77 @@ def test_a_reference_table_is_replaced_as_a_whole(warehouse: Warehouse) -> None:
     assert warehouse.replace_reference(zones, some(1, 2, 3)) == 3
     assert warehouse.replace_reference(zones, some(2, 4)) == 2
     assert warehouse.read_reference(zones).to_pylist() == some(2, 4).to_pylist()
+
+
+PLACES = {"pickup_location_id": "int32", "dropoff_location_id": "int32"}
+
+
+def with_places(url: str, folder: Path, *, unit: str = "USD", ids: Sequence[int] = (1, 2, 3)) -> TripContract:
+    """Three trips a month, in a store that has a view with zones; and their contract."""
+    bare = contract_of({**COLUMNS, **PLACES})
+    priced = [it.model_copy(update={"unit": unit if it.name == "fare_amount" else None}) for it in bare.columns]
+    contract = bare.model_copy(update={"columns": tuple(priced)})
+    zones = load_catalog().zones
+    warehouse = open_warehouse(url, zones)
+    rows = [
+        {"fare_amount": fare, "pickup_location_id": 1, "dropoff_location_id": place}
+        for fare, place in ((1e17, 1), (-1e17, 2), (3.5, None))
+    ]
+    for month in (JANUARY, FEBRUARY):
+        warehouse.replace_month(contract, month, month_file(contract, month, rows, folder / str(month)))
+    named = [{"location_id": it, "borough": f"B{at}", "zone": "Z", "service_zone": "S"} for at, it in enumerate(ids)]
+    if named:
+        schema = pa.schema([(it.name, it.type.arrow) for it in zones.columns])
+        warehouse.replace_reference(zones, pa.Table.from_pylist(named, schema))
+    return contract
+
+
+def test_a_view_with_zones_has_the_rows_and_the_money_of_its_table(url: str, tmp_path: Path) -> None:
+    contract = with_places(url, tmp_path)
+    warehouse = open_warehouse(url, load_catalog().zones)
+    totals = warehouse.measure_zone_view(contract, JANUARY)
+
+    assert totals is not None
+    assert (totals.rows, totals.money_column, totals.turnover) == (3, "fare_amount", 2e17)
+    assert (totals.zones, totals.repeated) == (3, 0)
+    assert totals.agree(warehouse.measure_month(contract, JANUARY))
+
+
+def test_a_lookup_with_repeated_ids_in_the_store_changes_neither_rows_nor_money(url: str, tmp_path: Path) -> None:
+    contract = with_places(url, tmp_path, ids=(1, 1, 2, 1, 3))
+    warehouse = open_warehouse(url, load_catalog().zones)
+    totals = warehouse.measure_zone_view(contract, JANUARY)
+
+    assert totals is not None
+    assert (totals.rows, totals.zones, totals.repeated) == (3, 5, 2)
+    assert totals.agree(warehouse.measure_month(contract, JANUARY))
+
+
+def test_money_is_compared_only_where_a_dataset_has_any(url: str, tmp_path: Path) -> None:
+    contract = with_places(url, tmp_path, unit="miles", ids=())
+    totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, JANUARY)
+
+    assert totals == ZoneTotals(3, None, 0.0, 0.0, zones=0, repeated=0)
+
+
+def test_a_month_the_store_does_not_hold_has_no_rows_in_the_view_either(url: str, tmp_path: Path) -> None:
+    contract = with_places(url, tmp_path)
+    totals = open_warehouse(url, load_catalog().zones).measure_zone_view(contract, MARCH)
+
+    assert totals == ZoneTotals(0, "fare_amount", 0.0, 0.0, zones=3, repeated=0)
+
+
+def test_a_store_or_a_dataset_without_a_view_with_zones_has_nothing_to_compare(url: str, tmp_path: Path) -> None:
+    zones = load_catalog().zones
+    placed = contract_of({**COLUMNS, **PLACES})
+    file = month_file(placed, JANUARY, [{"trip_number": 1}], tmp_path / "month")
+    open_warehouse(url).replace_month(placed, JANUARY, file)  # by a version that made no views
+    bare = contract_of(dataset="nowhere")
+    open_warehouse(url, zones).replace_month(bare, JANUARY, month_file(bare, JANUARY, [], tmp_path / "bare"))
+
+    assert open_warehouse(url, zones).measure_zone_view(placed, JANUARY) is None
+    assert open_warehouse(url, zones).measure_zone_view(bare, JANUARY) is None
+    assert open_warehouse(url).measure_zone_view(placed, JANUARY) is None
 
 
 def test_different_months_from_two_processes_at_once_both_arrive(

@@ -3,7 +3,7 @@
 import time
 from importlib import resources
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 
 import duckdb
 import psycopg
@@ -228,6 +228,59 @@ def test_the_view_is_not_in_the_way_of_mending_a_table_whose_columns_changed(
     warehouse.replace_reference(ZONES, zones())
 
     assert query(url, f"SELECT trip_number, pickup_zone FROM {VIEW}") == [("seven", "Newark Airport")]
+
+
+def old_view() -> str:
+    """The view as it was made before a trip was sure to be there once."""
+    ends = {"pickup": "pickup_location_id", "dropoff": "dropoff_location_id"}
+    names = ", ".join(f"{end}.{it} AS {end}_{it}" for end in ends for it in ("borough", "zone", "service_zone"))
+    joins = " ".join(
+        f"LEFT JOIN taxi.taxi_zones AS {end} ON {end}.location_id = trips.{id_}" for end, id_ in ends.items()
+    )
+    return f"SELECT trips.*, {names} FROM taxi.probe_trips AS trips {joins}"
+
+
+def with_repeated_ids(warehouse: Warehouse, url: str) -> None:
+    """Fill the lookup as an older version did from a file made of TLC's shapefile, with names that differ besides."""
+    warehouse.replace_reference(ZONES, zones())
+    query(
+        url,
+        """
+        INSERT INTO taxi.taxi_zones
+        SELECT location_id, 'Z' || borough, zone, service_zone FROM taxi.taxi_zones WHERE location_id IN (1, 264)
+        UNION ALL SELECT location_id, NULL, NULL, NULL FROM taxi.taxi_zones WHERE location_id = 1
+        UNION ALL SELECT NULL, 'No', 'No', 'No' FROM taxi.taxi_zones WHERE location_id < 3
+        """,
+        read_only=False,
+    )
+
+
+def test_a_lookup_in_which_ids_repeat_gives_every_trip_once_and_always_the_same_names(
+    warehouse: Warehouse, url: str, trips: list[dict[str, Any]]
+) -> None:
+    with_repeated_ids(warehouse, url)
+
+    found = query(url, f"SELECT trip_number, pickup_borough, dropoff_borough FROM {VIEW} ORDER BY 1")
+
+    names = {1: "EWR", 264: "Unknown", 265: "N/A"}
+    assert found == [
+        (row["trip_number"], names.get(row["pickup_location_id"]), names.get(row["dropoff_location_id"]))
+        for row in trips
+    ]
+
+
+def test_a_view_of_an_older_version_gives_every_trip_once_after_the_next_load(
+    warehouse: Warehouse, url: str, tmp_path: Path, trips: list[dict[str, Any]]
+) -> None:
+    with_repeated_ids(warehouse, url)
+    query(url, f"DROP VIEW {VIEW}", read_only=False)
+    query(url, cast(LiteralString, f"CREATE VIEW {VIEW} AS {old_view()}"), read_only=False)
+    count = f"SELECT count(*) FROM {VIEW} WHERE source_month = DATE '2021-01-01'"
+    assert query(url, count) > [(len(trips),)]
+
+    warehouse.replace_month(CONTRACT, FEBRUARY, month_file(CONTRACT, FEBRUARY, trips, tmp_path / "february"))
+
+    assert query(url, count) == [(len(trips),)]
 
 
 @pytest.mark.usefixtures("trips")

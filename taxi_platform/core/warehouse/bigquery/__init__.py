@@ -42,6 +42,8 @@ from taxi_platform.core.warehouse import absent
 from taxi_platform.core.warehouse.bigquery import staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
+from taxi_platform.core.warehouse.zone_view import view_name
 
 _FOR_MONTHS = f"WHERE {SOURCE_MONTH} IN UNNEST(@months)"  # says which partitions are read, and so what is paid for
 
@@ -112,6 +114,19 @@ class BigQueryWarehouse:
             (row, *_) = self._query(contract, query, [month])
             return read_measures(columns, row.values())
 
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        """See `Warehouse.measure_zone_view`."""
+        if self.zones is None or not contract.zone_columns:
+            return None
+        with self._reading(contract):
+            there = tables.columns_of_view(self.dataset, view_name(contract))
+            if there is None:
+                return None
+            view, lookup = map(self.dataset.sql, (view_name(contract), self.zones.table))
+            money = money_column(contract, there)
+            query = select_totals(self.zones, month, money, view=view, lookup=lookup, quote=identifier)
+            return read_totals(money, (row.values() for row in self._query(contract, query)))
+
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""
         with self._writing(), TemporaryDirectory() as work:
@@ -126,7 +141,9 @@ class BigQueryWarehouse:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as there:
             select = _select(contract.columns, there)
-            rows = self._query(contract, f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY 1")
+            rows = self._query(
+                contract, f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY {identifier(contract.key)}"
+            )
             table = rows.to_arrow(create_bqstorage_client=False).cast(_schema(contract.columns))
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)

@@ -106,6 +106,12 @@ def _prepare_view(dataset: Dataset, name: str, query: str) -> None:
         dataset.client.update_table(view, ["view_query"], retry=dataset.retry, timeout=dataset.timeout)
 
 
+def columns_of_view(dataset: Dataset, name: str) -> frozenset[str] | None:
+    """The columns of a view as it is now, if there is one."""
+    view = _get(dataset, name)
+    return None if view is None else frozenset(field.name for field in view.schema)
+
+
 def labels_of(contract: TableContract) -> dict[str, str]:
     """What a contract's table and its jobs are labelled with, so that a bill can be told apart by dataset."""
     return {"dataset": contract.dataset if isinstance(contract, TripContract) else contract.table}

@@ -3,7 +3,7 @@
 Each dataset is a native partitioned table with one partition per `source_month`. A month is loaded into a table of its
 own that nobody else sees, and takes its place by changing which table is the partition: readers wait for that instant
 only. All of it is one transaction, so a load that dies, wherever it does, leaves neither half a month nor a leftover
-table. `session.py` is the connection, `schema.py` what the tables are.
+table. `session.py` is the connection, `schema.py` what the tables are, `views.py` what stands beside them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from taxi_platform.core.warehouse.postgres.schema import (
     take_place,
 )
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
+from taxi_platform.core.warehouse.postgres.views import ensure_zone_view, zone_totals
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 #: Rows sent at a time: what a load holds in memory is one such batch and the pages of the file it is from.
 _BATCH_ROWS = 65_536
@@ -72,7 +74,8 @@ class PostgresWarehouse:
         session, name = self._session, f"{contract.table}_{month}".replace("-", "_")
 
         def load(connection: Connection) -> None:
-            ensure(session, connection, contract, self.zones)
+            ensure(session, connection, contract)
+            ensure_zone_view(session, connection, contract, self.zones)
             with connection.transaction():
                 table = self._existing(connection, contract)
                 stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
@@ -112,12 +115,24 @@ class PostgresWarehouse:
 
         return self._session.run(_NOT_READ, measured)
 
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        """See `Warehouse.measure_zone_view`."""
+        zones = self.zones
+        if zones is None or not contract.zone_columns:
+            return None
+
+        def measured(connection: Connection) -> ZoneTotals | None:
+            self._existing(connection, contract)
+            return zone_totals(connection, contract, zones, month)
+
+        return self._session.run(_NOT_READ, measured)
+
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""
         session = self._session
 
         def load(connection: Connection) -> None:
-            ensure(session, connection, contract, None)
+            ensure(session, connection, contract)
             table = self._existing(connection, contract)
 
             def replace() -> None:
@@ -133,7 +148,7 @@ class PostgresWarehouse:
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
-        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY 1"))
+        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY {}").format(sql.Identifier(contract.key)))
         if not rows.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return rows

@@ -1,4 +1,4 @@
-"""The tables and views of a PostgreSQL warehouse: what is there, and what it lacks of its contract.
+"""The tables of a PostgreSQL warehouse: what is there, and what it lacks of its contract. Views are in `views.py`.
 
 Nothing is locked, and no right to change anything is needed, where nothing is lacking: that is every load but the first
 and those after a contract changed.
@@ -6,30 +6,27 @@ and those after a contract changed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import LiteralString, cast
 
-from psycopg import errors, sql
+from psycopg import sql
 
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
     Column,
     ColumnType,
-    ReferenceContract,
     TableContract,
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
-from taxi_platform.core.warehouse.zone_view import view_name, zone_columns, zone_view
 
 SCHEMA = "taxi"
 #: By this number loads that find something lacking take turns; any other number would do.
 _TURN = 0x7A71
-_TYPES: dict[ColumnType, LiteralString] = {
+TYPES: dict[ColumnType, LiteralString] = {
     ColumnType.STRING: "text",
     ColumnType.INT32: "integer",
     ColumnType.INT64: "bigint",
@@ -40,7 +37,6 @@ _TYPES: dict[ColumnType, LiteralString] = {
 #: A month is small beside a table of years: a block range index finds days in it for nearly nothing.
 _INDEXED = "pickup_datetime"
 _CONSTRAINT = "one_month"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class StoredTable:
 
     def defined(self, column: str) -> sql.Composed:
         """A column, for the definition of a table that is to have the same one."""
-        kind, details = _verbatim(self.columns[column]), _verbatim(self.details[column])
+        kind, details = verbatim(self.columns[column]), verbatim(self.details[column])
         return sql.SQL("{} {} {}").format(sql.Identifier(column), kind, details)
 
     def selected(self, columns: tuple[Column, ...]) -> sql.Composed:
@@ -115,20 +111,13 @@ def stored(connection: Connection, table: str) -> StoredTable | None:
     )
 
 
-def ensure(session: Session, connection: Connection, contract: TableContract, zones: ReferenceContract | None) -> None:
-    """Make the table, its comments and its view, or give them what their contract has gained.
+def ensure(session: Session, connection: Connection, contract: TableContract) -> None:
+    """Make the table and its comments, or give them what their contract has gained.
 
     Raises:
         WarehouseError: The table does not fit its contract; nothing has changed.
     """
-    _settle(session, connection, contract, lambda: _lacking(session, connection, contract))
-    if not isinstance(contract, TripContract) or zones is None or not contract.zone_columns:
-        return
-    _settle(session, connection, zones, lambda: _lacking(session, connection, zones))
-    try:
-        _settle(session, connection, contract, lambda: _lacking_view(connection, contract, zones))
-    except errors.DependentObjectsStillExist as error:
-        _log.warning("%s stays as it is: %s", view_name(contract), " ".join(str(error).split()))
+    settle(session, connection, contract, lambda: _lacking(session, connection, contract))
 
 
 def stage_for(connection: Connection, table: StoredTable, name: str, month: date) -> sql.Identifier:
@@ -166,7 +155,7 @@ def add_indexes(connection: Connection, table: StoredTable, stage: sql.Identifie
         """,
         [table.name.as_string(connection)],
     ).fetchall():
-        connection.execute(sql.SQL("CREATE INDEX ON {} {}").format(stage, _verbatim(definition)))
+        connection.execute(sql.SQL("CREATE INDEX ON {} {}").format(stage, verbatim(definition)))
 
 
 def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier, name: str, month: date) -> None:
@@ -194,8 +183,8 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
         """,
         [table.name.as_string(connection), f"FOR VALUES IN ('{month}')"],
     ).fetchall():
-        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table.name, _verbatim(old)))
-        connection.execute(sql.SQL("DROP TABLE {}").format(_verbatim(old)))
+        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table.name, verbatim(old)))
+        connection.execute(sql.SQL("DROP TABLE {}").format(verbatim(old)))
     connection.execute(
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
             table.name, stage, sql.Literal(str(month))
@@ -209,7 +198,7 @@ def take_place(connection: Connection, table: StoredTable, stage: sql.Identifier
     connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(stage, sql.Identifier(name)))
 
 
-def _settle(
+def settle(
     session: Session, connection: Connection, contract: TableContract, lacking: Callable[[], Iterator[sql.Composed]]
 ) -> None:
     """Execute what is lacking, if anything is; loads that find something take turns."""
@@ -247,8 +236,8 @@ def _lacking(session: Session, connection: Connection, contract: TableContract) 
         kind = table.columns.get(column.name)
         if kind is None:
             yield sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column.name), _type(column))
-        elif kind != _TYPES[column.type]:
-            what = f"column {column.name} is {kind} in the table and {_TYPES[column.type]} in the contract"
+        elif kind != TYPES[column.type]:
+            what = f"column {column.name} is {kind} in the table and {TYPES[column.type]} in the contract"
             raise _unfit(session, contract, what)
         if table.comments.get(column.name) != column.full_description:
             yield sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
@@ -256,32 +245,6 @@ def _lacking(session: Session, connection: Connection, contract: TableContract) 
             )
     if table.comments[""] != contract.description:
         yield sql.SQL("COMMENT ON TABLE {} IS {}").format(name, sql.Literal(contract.description))
-
-
-def _lacking_view(connection: Connection, contract: TripContract, zones: ReferenceContract) -> Iterator[sql.Composed]:
-    """The statements that make the view that names the zones, unless it is there and of this very table."""
-    table, view = stored(connection, contract.table), stored(connection, view_name(contract))
-    wanted = [*(table.columns if table else ()), *zone_columns(contract, zones)]
-    if view and list(view.columns) == wanted and {contract.table, zones.table} <= _read_by(connection, view):
-        return
-    name = sql.Identifier(SCHEMA, view_name(contract))
-    trips, lookup = (sql.Identifier(SCHEMA, it.table).as_string(connection) for it in (contract, zones))
-    yield sql.SQL("DROP VIEW IF EXISTS {}").format(name)
-    yield sql.SQL("CREATE VIEW {} AS {}").format(name, _verbatim(zone_view(contract, zones, trips, lookup)))
-
-
-def _read_by(connection: Connection, view: StoredTable) -> set[str]:
-    """The tables of the schema `taxi` that a view reads: a table keeps its view when it is renamed."""
-    found = connection.execute(
-        """
-        SELECT relname FROM pg_class
-        WHERE relnamespace = %s::regnamespace AND oid IN (
-            SELECT refobjid FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid WHERE ev_class = %s::regclass
-        )
-        """,
-        [SCHEMA, view.name.as_string(connection)],
-    ).fetchall()
-    return {name for (name,) in found}
 
 
 def _unfit(session: Session, contract: TableContract, what: str) -> WarehouseError:
@@ -294,9 +257,9 @@ def _unfit(session: Session, contract: TableContract, what: str) -> WarehouseErr
 
 
 def _type(column: Column) -> sql.SQL:
-    return sql.SQL(_TYPES[column.type])
+    return sql.SQL(TYPES[column.type])
 
 
-def _verbatim(text: str) -> sql.SQL:
+def verbatim(text: str) -> sql.SQL:
     """SQL that is no literal of this module: what the catalog of the server or the view's builder gave."""
     return sql.SQL(cast(LiteralString, text))
