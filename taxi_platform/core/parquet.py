@@ -41,6 +41,8 @@ class Lineage:
     unknown_columns: dict[str, str] = field(default_factory=dict[str, str])
     #: The source's own name for the version of the file it was, where it has one.
     source_etag: str = ""
+    #: Whether the run that made it was told that the month may have no rows, or far fewer than the version it replaces.
+    fewer_rows_are_meant: bool = False
 
     @property
     def summary(self) -> str:

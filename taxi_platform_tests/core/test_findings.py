@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform.core.rejects import Rejects, rejects
+from taxi_platform.core.showing import shown
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
@@ -38,6 +41,14 @@ LEAVES_ALL = {"unreadable": "warn", "missing_pickup": "warn", "zero_passengers":
 
 def profiled(outcome: Outcome, folder: Path) -> Profile:
     return findings.profile(YELLOW, JANUARY, outcome.month.cleaned, folder)
+
+
+def why(outcome: Outcome, folder: Path) -> Callable[[], Rejects]:
+    return lambda: rejects(YELLOW, outcome.month.quarantine, folder)
+
+
+def never_asked() -> Rejects:
+    raise AssertionError("nobody had to look into the quarantine")
 
 
 def rewritten(file: ParquetFile, path: Path, table: pa.Table) -> ParquetFile:
@@ -129,7 +140,7 @@ def test_every_difference_from_the_contract_is_named(month: Outcome, change: Any
 def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
     lines = [trip(), trip(**{PICKUP: ""}), trip(**{PICKUP: " ", "extra": "1"})]
     outcome = clean_lines(tmp_path, lines, actions=LEAVES_ALL)
-    found = findings.required_values_present(profiled(outcome, tmp_path), 3)
+    found = findings.required_values_present(profiled(outcome, tmp_path), 3, why(outcome, tmp_path))
 
     assert not found.holds
     assert found.says == "pickup_datetime is null in 2 rows"
@@ -138,7 +149,7 @@ def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
 
 def test_a_file_of_which_no_row_is_left_does_not_hold(tmp_path: Path) -> None:
     outcome = clean_lines(tmp_path, [trip(**{PICKUP: "01/05/2021 10:00"}), trip(**{PICKUP: "01/06/2021 10:00"})])
-    found = findings.required_values_present(profiled(outcome, tmp_path), 2)
+    found = findings.required_values_present(profiled(outcome, tmp_path), 2, why(outcome, tmp_path))
 
     assert not found.holds
     assert "not one of 2 rows is left" in found.says
@@ -153,7 +164,7 @@ def test_a_word_that_stands_for_no_code_is_an_unknown_code(tmp_path: Path) -> No
 
 
 def test_required_values_that_are_all_there_are_told(month: Outcome, tmp_path: Path) -> None:
-    found = findings.required_values_present(profiled(month, tmp_path), 1)
+    found = findings.required_values_present(profiled(month, tmp_path), 1, why(month, tmp_path))
 
     assert found.holds
     assert found.says == "pickup_datetime filled in all 1 rows"
@@ -185,7 +196,7 @@ def test_the_values_of_an_unknown_column_are_shown_whatever_its_name(name: str, 
     outcome = unknown_in_parquet(tmp_path, {name: pa.array(["here", None])})
     found = findings.known_columns_only(outcome.month.cleaned, tmp_path)
 
-    assert found.figures == {name if name.strip() else "(field 2)": "VARCHAR: here"}
+    assert found.figures == {shown(name) if name.strip() else "(field 2)": "VARCHAR: here"}
 
 
 def test_values_of_nested_columns_are_shown(tmp_path: Path) -> None:
@@ -233,9 +244,12 @@ def test_a_month_without_rows_has_nothing_wrong_with_it(dataset: str, tmp_path: 
     found = findings.profile(contract, JANUARY, outcome.month.cleaned, tmp_path)
 
     assert (found.rows, found.strays) == (0, 0)
-    assert findings.required_values_present(found, 0).holds
-    assert findings.known_codes_only(found).holds
-    assert findings.pickups_inside_month(found).holds
+    for finding in (
+        findings.required_values_present(found, 0, why(outcome, tmp_path)),
+        findings.known_codes_only(found),
+        findings.pickups_inside_month(found),
+    ):
+        assert (finding.holds, finding.judged) == (True, False)
 
 
 @pytest.mark.parametrize(("strays", "holds"), [(0, True), (1, True), (2, False), (1_000, False)])
@@ -259,35 +273,45 @@ def test_strays_are_the_pickups_before_and_after_the_month(tmp_path: Path) -> No
 
 
 def with_share(share: float) -> Lineage:
-    return replace(LINEAGE, rows_in=10_000, rows_quarantined=round(10_000 * share))
+    return replace(LINEAGE, rules=YELLOW.actions(), rows_in=10_000, rows_quarantined=round(10_000 * share))
 
 
 @pytest.mark.parametrize(
     ("now", "before", "holds"),
     [
-        (0.9, [], True),
+        (0.05, [], True),
+        (0.051, [], False),
         (0.01, [0.0, 0.0], True),
         (0.011, [0.0, 0.0], False),
-        (0.05, [0.02, 0.02, 0.9], True),
-        (0.051, [0.02, 0.02, 0.9], False),
+        (0.03, [0.01, 0.01, 0.9], True),
+        (0.031, [0.01, 0.01, 0.9], False),
+        (0.06, [0.06, 0.06], False),
         (0.0, [0.5], True),
     ],
-    ids=["alone", "a little", "more than a little", "twice the median", "more than twice", "fewer"],
-)
+    ids=[
+        "alone", "alone and many", "a little", "more than a little", "twice the median", "more than twice",
+        "as many as before and many", "fewer",
+    ],
+)  # fmt: skip
 def test_rejects_are_expected_up_to_twice_the_median_and_a_hundredth(
     now: float, before: list[float], holds: bool
 ) -> None:
-    found = findings.rejects_within_expectation(with_share(now), [with_share(share) for share in before])
+    nothing = Rejects(by_rule={}, by_contract=0, columns=(), no_rows=0, line="")
+    found = findings.rejects_within_expectation(
+        YELLOW, with_share(now), [with_share(share) for share in before], lambda: nothing
+    )
 
     assert found.holds is holds
     assert found.figures["share rejected"] == now
     assert found.figures["months compared with"] == len(before)
 
 
-def test_a_month_of_no_rows_rejects_none() -> None:
+def test_the_rejects_of_a_month_without_rows_are_not_judged() -> None:
     empty = replace(LINEAGE, rows_in=0, rows_cleaned=0, rows_quarantined=0)
+    found = findings.rejects_within_expectation(YELLOW, empty, [LINEAGE], never_asked)
 
-    assert findings.rejects_within_expectation(empty, [LINEAGE]).figures["share rejected"] == 0
+    assert (found.holds, found.judged) == (True, False)
+    assert found.figures["share rejected"] == 0
 
 
 def test_a_parquet_file_has_as_many_rows_as_the_catalogue_says_or_the_difference_is_told(month: Outcome) -> None:

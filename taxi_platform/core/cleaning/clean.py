@@ -72,7 +72,13 @@ class CleanedMonth:
 
 
 def clean(
-    contract: TripContract, month: Month, raw: RawFile, actions: dict[str, RuleAction], work: Path
+    contract: TripContract,
+    month: Month,
+    raw: RawFile,
+    actions: dict[str, RuleAction],
+    work: Path,
+    *,
+    fewer_rows_are_meant: bool = False,
 ) -> CleanedMonth:
     """Clean a month into two Parquet files.
 
@@ -82,6 +88,7 @@ def clean(
         raw: The file.
         actions: Each rule's action, as `TripContract.actions` gives it.
         work: An empty folder of this call's own; the two files are made in it.
+        fewer_rows_are_meant: What `Lineage` says under that name.
 
     Raises:
         TaxiPlatformError: The file does not have a column that the contract requires.
@@ -120,6 +127,7 @@ def clean(
             rows_quarantined=rows_rejected + rows_malformed,
             unknown_columns=unknown,
             source_etag=raw.publication.etag or "",
+            fewer_rows_are_meant=fewer_rows_are_meant,
         )
         # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
         con.execute("SET disabled_optimizers = 'statistics_propagation'")
