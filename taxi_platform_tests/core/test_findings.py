@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.core import findings
+from taxi_platform.core import engine, findings
 from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
-from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.rejects import Rejects, rejects
-from taxi_platform.core.showing import shown
+from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, shown
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
@@ -152,7 +153,10 @@ def test_a_file_of_which_no_row_is_left_does_not_hold(tmp_path: Path) -> None:
     found = findings.required_values_present(profiled(outcome, tmp_path), 2, why(outcome, tmp_path))
 
     assert not found.holds
-    assert "not one of 2 rows is left" in found.says
+    assert found.says == (
+        "not one of 2 rows is left: turned away by missing_pickup 2, unreadable 2; pickup_datetime (published as "
+        "tpep_pickup_datetime): 2 values are not a time as YYYY-MM-DD HH:MM:SS, such as '01/05/2021 10:00' in row 1"
+    )
 
 
 def test_a_word_that_stands_for_no_code_is_an_unknown_code(tmp_path: Path) -> None:
@@ -388,3 +392,106 @@ def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_say
     assert not found.holds
     assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
     assert (found.figures["rows in the table"], found.figures["rows in the lake"]) == (2, 1)
+
+
+# Many unknown columns
+
+
+def of_unknown_columns(folder: Path, columns: int, rows: int, first_filled: int = 1) -> ParquetFile:
+    """A cleaned file with unknown columns, all of them filled from some row on."""
+    names = {f'x{number} "/~': "VARCHAR" for number in range(columns)}
+    lineage = replace(LINEAGE, unknown_columns=names, rows_in=rows, rows_cleaned=rows, rows_quarantined=0)
+    path = folder / "wide.parquet"
+    values = engine.literal(json.dumps(dict.fromkeys(names, "here")))
+    with engine.connect(folder) as con:
+        con.execute(f"""
+            COPY (SELECT if(row >= {first_filled}, {values}, NULL) AS extra_columns FROM range(1, {rows + 1}) AS _(row))
+            TO {engine.literal(str(path))} {copy_options(lineage)}
+        """)
+    return ParquetFile(path)
+
+
+@pytest.mark.parametrize("columns", [1_200, 5_000])
+def test_thousands_of_unknown_columns_are_told_in_a_sentence_and_a_few_figures(columns: int, tmp_path: Path) -> None:
+    found = findings.known_columns_only(of_unknown_columns(tmp_path, columns, rows=200), tmp_path)
+
+    assert not found.holds
+    assert found.says.startswith('kept in extra_columns: x0 "/~ (VARCHAR): here; x1 ')
+    assert f"; and {columns - MOST_NAMED:,} more. Add them to yellow.yaml" in found.says
+    assert len(found.says) < LONGEST_TEXT
+    assert len(found.figures) == MOST_NAMED + 1
+    assert found.figures["columns the contract does not know"] == columns
+
+
+def test_a_value_that_comes_only_at_the_end_of_a_month_is_shown(tmp_path: Path) -> None:
+    found = findings.known_columns_only(of_unknown_columns(tmp_path, 1, rows=50_000, first_filled=50_000), tmp_path)
+    assert list(found.figures.values()) == ["VARCHAR: here"]
+
+
+def test_a_value_that_comes_after_thousands_of_others_is_shown_if_it_is_usual(tmp_path: Path) -> None:
+    lines = [trip() + ",early"] * 1_500 + [trip() + ",late"] * 1_600
+    outcome = clean_lines(tmp_path, lines, f"{HEADER},surge")
+    (figure,) = findings.known_columns_only(outcome.month.cleaned, tmp_path).figures.values()
+    assert figure == "VARCHAR: late, early"
+
+
+def test_names_types_and_values_of_any_length_come_to_a_sentence(tmp_path: Path) -> None:
+    wide = pa.array([{f"member {number}": "v" * 50_000 for number in range(60)}, None])
+    name = "n" * 3_000
+    found = findings.known_columns_only(unknown_in_parquet(tmp_path, {name: wide}).month.cleaned, tmp_path)
+
+    ((told, figure),) = found.figures.items()
+    assert told == shown(name)
+    assert len(str(figure)) < 1_000
+    assert len(found.says) < LONGEST_TEXT
+
+
+def test_every_difference_of_a_file_of_thousands_of_columns_is_counted_and_few_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table({f"x{number}": pa.nulls(1) for number in range(5_000)}), path)
+    found = findings.schema_matches_contract(YELLOW, ParquetFile(path))
+
+    assert not found.holds
+    assert found.says.endswith(f"and {5_000 + len(YELLOW.stored_columns) - MOST_NAMED:,} more")
+    assert len(found.says) < LONGEST_TEXT
+
+
+def test_a_code_of_megabytes_is_shown_cut(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(store_and_fwd_flag="N" * 100_000)])
+    found = findings.known_codes_only(profiled(outcome, tmp_path))
+
+    assert "NNN… (100,000 characters)" in found.says
+    assert len(found.says) < 400
+    assert outcome.column("store_and_fwd_flag") == ["N" * 100_000]
+
+
+# What was turned away
+
+
+def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_the_contract_are(tmp_path: Path) -> None:
+    on_purpose = clean_lines(
+        tmp_path, [trip(), *[trip(trip_distance="0")] * 9], actions={"nonpositive_distance": "reject"}
+    )
+    now = on_purpose.month.cleaned.lineage
+    found = findings.rejects_within_expectation(YELLOW, now, [with_share(0.0)], why(on_purpose, tmp_path))
+    assert found.holds
+    assert found.says == "90.000% rejected; no earlier month to compare with; 0.000% by the contract's own rules"
+    assert found.figures["months compared with"] == 0  # the one before was cleaned by other rules
+
+    (tmp_path / "other").mkdir()
+    lines = [trip(), *[trip(trip_distance="0")] * 9, trip(**{PICKUP: "12/18/2019 15:52"})]
+    outcome = clean_lines(tmp_path / "other", lines, actions={"nonpositive_distance": "reject"})
+    found = findings.rejects_within_expectation(YELLOW, outcome.month.cleaned.lineage, [], why(outcome, tmp_path))
+    assert not found.holds
+    assert "9.091% by the contract's own rules; more than 5% is not usual in any month" in found.says
+    assert "1 values are not a time as YYYY-MM-DD HH:MM:SS, such as '12/18/2019 15:52'" in found.says
+
+
+def test_a_month_nothing_can_be_compared_with_is_not_judged(month: Outcome) -> None:
+    for found in (
+        findings.row_count_in_trend(LINEAGE, []),
+        findings.row_count_as_published(month.raw, 76_518),
+        findings.row_count_as_published(month.raw, None),
+    ):
+        assert (found.holds, found.judged) == (True, False)
+    assert findings.row_count_in_trend(LINEAGE, [LINEAGE]).judged
