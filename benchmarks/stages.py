@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from benchmarks.months import LATEST, YELLOW, ZONES, Made
@@ -23,6 +24,8 @@ from taxi_platform.core.cleaning import clean
 from taxi_platform.core.lake.folder import FolderLake
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.rejects import rejects
+from taxi_platform.core.shrinking import month_has_not_shrunk
 from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 
 
@@ -66,16 +69,18 @@ def check_month(made: Made, folder: Path) -> None:
     raw, store = made.raw, DuckDBWarehouse(made.warehouse, ZONES)
     with work():
         cleaned, quarantine = ParquetFile(made.cleaned), ParquetFile(made.quarantine)
+        why = partial(rejects, YELLOW, quarantine, folder)
         profiled = findings.profile(YELLOW, LATEST, cleaned, folder)
         in_table = store.measure_month(YELLOW, LATEST)
         found = [
             findings.rows_are_conserved(raw, cleaned, quarantine),
             findings.schema_matches_contract(YELLOW, cleaned),
-            findings.required_values_present(profiled, raw.rows),
+            findings.required_values_present(profiled, raw.rows, why),
+            month_has_not_shrunk(cleaned.lineage, None, None, why),
             findings.known_columns_only(cleaned, folder),
             findings.known_codes_only(profiled),
             findings.pickups_inside_month(profiled),
-            findings.rejects_within_expectation(cleaned.lineage, []),
+            findings.rejects_within_expectation(YELLOW, cleaned.lineage, [], why),
             findings.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
             findings.row_count_in_trend(cleaned.lineage, []),
             findings.table_matches_lake(in_table, measure_file(cleaned, YELLOW.stored_columns, folder)),

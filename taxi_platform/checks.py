@@ -21,8 +21,12 @@ from taxi_platform.core.findings import Finding
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.rejects import rejects
+from taxi_platform.core.showing import told
+from taxi_platform.core.shrinking import month_has_not_shrunk
 from taxi_platform.core.source import RawFile
 from taxi_platform.core.warehouse import Warehouse
+from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
 from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
@@ -41,10 +45,16 @@ _CLEANED = (
     _Check("rows_are_conserved", "Rows of the source file = cleaned rows + quarantined rows.", blocking=True),
     _Check("schema_matches_contract", "The cleaned file has the contract's columns, and no others.", blocking=True),
     _Check("required_values_present", "No row lacks a value that it means nothing without.", blocking=True),
+    _Check(
+        "month_has_not_shrunk",
+        "The file has rows, and not far fewer than the version in the lake or TLC's catalogue; unless the run says so.",
+        blocking=True,
+    ),
+    _Check("file_is_plain", "Nothing in the file had to be interpreted: no time zone, encoding, or second header."),
     _Check("known_columns_only", "The source file has no column the contract does not name."),
     _Check("known_codes_only", "Columns of codes hold none that the contract does not explain."),
     _Check("pickups_inside_month", "All but a few pickups are in the month the file is for."),
-    _Check("rejects_within_expectation", "The share of rejected rows is like that of the months before."),
+    _Check("rejects_within_expectation", "The share of rejected rows is small, and like that of the months before."),
     _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
     _Check("row_count_in_trend", "The month is not much larger or smaller than those before it."),
 )
@@ -91,15 +101,18 @@ def _results(
 ) -> Iterator[dg.AssetCheckResult]:
     for check in checks:
         finding = found[check.name]()
+        says = told(finding.says if finding.judged else f"not judged: {finding.says}")
         if not finding.holds:
-            context.log.warning(f"{layer}/{contract.table}: {check.name} does not hold: {finding.says}")
+            context.log.warning(f"{layer}/{contract.table}: {check.name} does not hold: {says}")
+        elif not finding.judged:
+            context.log.info(f"{layer}/{contract.table}: {check.name} {says}")
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key=[layer, contract.table],
             passed=finding.holds,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=finding.says,
-            metadata=finding.figures,
+            description=says,
+            metadata=finding.figures if finding.judged else {**finding.figures, "judged": False},
         )
 
 
@@ -113,6 +126,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
     def cleaned_checks(
         context: dg.AssetCheckExecutionContext,
         workspace: WorkspaceResource,
+        lake: LakeResource,
         raw: RawFile,
         cleaned: ParquetFile,
         quarantine: ParquetFile,
@@ -123,23 +137,31 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 before = workspace.lineages_before(contract.dataset, month)
                 now = cleaned.lineage
                 schema = findings.schema_matches_contract(contract, cleaned)
+                published = published_rows(contract.dataset, month)
                 profiled = cache(lambda: findings.profile(contract, month, cleaned, work))
+                why = cache(lambda: rejects(contract, quarantine, work))
 
                 def of_rows(judge: Callable[[], Finding]) -> Callable[[], Finding]:
                     # What is asked of the rows takes the contract's columns for granted.
-                    return judge if schema.holds else lambda: Finding(holds=False, says=f"not judged: {schema.says}")
+                    return judge if schema.holds else lambda: Finding(holds=False, says=schema.says, judged=False)
 
                 found = {
                     "rows_are_conserved": lambda: findings.rows_are_conserved(raw, cleaned, quarantine),
                     "schema_matches_contract": lambda: schema,
-                    "required_values_present": of_rows(lambda: findings.required_values_present(profiled(), raw.rows)),
+                    "required_values_present": of_rows(
+                        lambda: findings.required_values_present(profiled(), raw.rows, why)
+                    ),
+                    "month_has_not_shrunk": lambda: month_has_not_shrunk(
+                        now, lake.held(contract, month), published, why
+                    ),
+                    "file_is_plain": lambda: findings.file_is_plain(now),
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
                     "known_codes_only": of_rows(lambda: findings.known_codes_only(profiled())),
                     "pickups_inside_month": of_rows(lambda: findings.pickups_inside_month(profiled())),
-                    "rejects_within_expectation": lambda: findings.rejects_within_expectation(now, before),
-                    "row_count_as_published": lambda: findings.row_count_as_published(
-                        raw, published_rows(contract.dataset, month)
+                    "rejects_within_expectation": lambda: findings.rejects_within_expectation(
+                        contract, now, before, why
                     ),
+                    "row_count_as_published": lambda: findings.row_count_as_published(raw, published),
                     "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
                 }
                 asked = {key.name for key in context.selected_asset_check_keys}
@@ -202,12 +224,12 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
 def _zone_view_matches_table(contract: TripContract, month: Month, store: Warehouse, in_table: Measures) -> Finding:
     """A view that cannot be read is warned of as well: a month whose table is right does not fail by it."""
     try:
-        finding = findings.zone_view_matches_table(contract, store.measure_zone_view(contract, month), in_table)
+        finding = zone_view_matches_table(contract, store.measure_zone_view(contract, month), in_table)
         if finding.holds:
             return finding
         # The month may have been replaced since the table was measured.
         in_view, in_table = store.measure_zone_view(contract, month), store.measure_month(contract, month)
-        return findings.zone_view_matches_table(contract, in_view, in_table)
+        return zone_view_matches_table(contract, in_view, in_table)
     except WarehouseError as error:
         if error.may_pass_later:
             raise

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 import dagster as dg
 import duckdb
 
+from taxi_platform.core.engine_errors import explained, is_mistake
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.os_errors import os_error_told
+from taxi_platform.core.showing import LONGEST_TEXT, shown
 
 
 @contextmanager
@@ -27,23 +29,30 @@ def reported(about: str) -> Generator[None, None, None]:
         told = str(error) if error.about else f"{about}: {error}"
         raise dg.Failure(description=told, allow_retries=error.may_pass_later) from None
     except duckdb.Error as error:
-        told = TaxiPlatformError(
-            "DuckDB could not do it",
-            about=about,
-            cause=str(error).splitlines()[0],
-            fix="see that the disk has room and that nothing else is using the files, then run the month again",
-        )
-        raise dg.Failure(description=str(told), allow_retries=False) from error
+        told = explained(error, about)
+        stack = _bounded(error) if is_mistake(error) else None  # of a full disk, a stack tells nobody anything
+        raise dg.Failure(description=str(told), allow_retries=told.may_pass_later) from stack
     except OSError as error:
         told = os_error_told(error, about)
         raise dg.Failure(description=str(told), allow_retries=told.may_pass_later) from None
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (it is raised again, in words)
         told = TaxiPlatformError(
             f"{type(error).__name__}: {error}",
             about=about,
             cause="a mistake in the platform, as the stack trace shows",
             fix="report it, with the stack trace",
         )
-        raise dg.Failure(description=str(told), allow_retries=False) from error
+        raise dg.Failure(description=str(told), allow_retries=False) from _bounded(error)
+
+
+def _bounded(error: Exception) -> Exception:
+    """The error, or a short one in its place: Dagster stores every word of it and of what caused it."""
+    each: BaseException | None = error
+    while each is not None:
+        if len(str(each)) > LONGEST_TEXT:
+            short = f"{type(error).__name__}: {shown(str(error), LONGEST_TEXT)}"
+            return RuntimeError(short).with_traceback(error.__traceback__)
+        each = each.__cause__ or each.__context__
+    return error

@@ -16,7 +16,8 @@ import dagster as dg
 import pyarrow as pa
 
 from taxi_platform.core.catalog import Catalog
-from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.month import Month
@@ -75,6 +76,23 @@ class LakeResource(dg.ConfigurableResource):
     def open(self) -> Lake:
         """The lake."""
         return open_lake(self.url.strip(), Path(self.cache_dir), DagsterGcp(self.gcp_credentials.strip()))
+
+    def held(self, contract: TripContract, month: Month) -> ParquetFile | None:
+        """The object a month has now; None if there is none, or one that is no whole Parquet file.
+
+        Raises:
+            LakeError: The lake cannot be asked.
+        """
+        try:
+            file = self.open().get(contract, month)
+            _ = file.known_lineage
+        except NotHeldError:
+            return None
+        except LakeError:
+            raise
+        except (TaxiPlatformError, pa.ArrowInvalid):
+            return None  # whoever asks only compares with it, and is about to replace it
+        return file
 
 
 class WarehouseResource(dg.ConfigurableResource):

@@ -62,7 +62,7 @@ def test_a_month_after_the_catalogues_last_has_nothing_to_be_compared_with(platf
     result = platform.run("green_trips_job", "2025-01")
     assert checks_of(result) == ALL_PASS
     assert check_of(result, "row_count_as_published").description == (
-        "nothing to compare with: the catalogue does not have the month"
+        "not judged: nothing to compare with: the catalogue does not have the month"
     )
 
 

@@ -22,6 +22,7 @@ from taxi_platform.assets.metadata import (
 )
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, RuleAction, TripContract
 from taxi_platform.core.cleaning import clean, moves
+from taxi_platform.core.showing import listed
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
@@ -31,7 +32,8 @@ from taxi_platform.resources import WorkspaceResource
 def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
     """The step that makes a dataset's cleaned and quarantined months.
 
-    A run may set the action of any rule: `ops: {clean_<d>_trips: {config: {rules: {<rule>: reject | warn | "off"}}}}`.
+    A run may set the action of any rule: `ops: {clean_<d>_trips: {config: {rules: {<rule>: reject | warn | "off"}}}}`,
+    and say with `fewer_rows_are_meant: true` beside `rules` that a month without rows, or with far fewer, is meant.
     """
 
     @dg.multi_asset(
@@ -67,13 +69,14 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             month = month_of(context, contract)
             actions = contract.actions({name: action.value for name, action in config.rules})
             with workspace.folder_for(contract.dataset, str(month)) as work:
-                result = clean(contract, month, raw, actions, work)
+                meant = config.fewer_rows_are_meant
+                result = clean(contract, month, raw, actions, work, fewer_rows_are_meant=meant)
                 before = workspace.kept("cleaned", contract.dataset, month)
                 moved = moves(workspace.kept("quarantine", contract.dataset, month), result.quarantine, work)
                 sources = {**result.sources, EXTRA_COLUMNS: tuple(result.cleaned.lineage.unknown_columns)}
                 context.log.info(f"{contract.dataset} {month}: {result.summary}{f'; {moved}' if moved else ''}")
                 if unknown := result.cleaned.lineage.unknown_columns:
-                    context.log.warning(f"{contract.dataset} {month}: columns no contract knows: {', '.join(unknown)}")
+                    context.log.warning(f"{contract.dataset} {month}: columns no contract knows: {listed(unknown)}")
                 about = (
                     rules_metadata(result)
                     | column_lineage("raw", contract, sources)
@@ -105,7 +108,7 @@ _Action.__name__ = ", ".join(RuleAction)  # Dagster tells whoever sets another a
 
 
 def _config_of(contract: TripContract) -> type[dg.Config]:
-    """The step's run config: one field per rule, so that the launchpad lists them and a wrong name is refused."""
+    """The step's run config: a field for all there is to say, so that the launchpad lists it and refuses others."""
     fields: dict[str, Any] = {
         rule.name: (_Action, Field(default=_Action(rule.action), description=rule.description))
         for rule in contract.rules
@@ -115,4 +118,12 @@ def _config_of(contract: TripContract) -> type[dg.Config]:
         f"Clean{contract.dataset.capitalize()}Trips",
         __base__=dg.Config,
         rules=(rules, Field(default=rules(), description="What happens to the rows that break a rule, in this run.")),
+        fewer_rows_are_meant=(
+            bool,
+            Field(
+                default=False,
+                description="Whether the month may have no rows, or less than half of those it had. Without this the "
+                "check month_has_not_shrunk stops such a month before the lake.",
+            ),
+        ),
     )

@@ -11,9 +11,12 @@ from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import Column, TableContract, TripContract
 from taxi_platform.core.cleaning import CleanedMonth, RuleCount
 from taxi_platform.core.parquet import Lineage, ParquetFile
+from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, cut_in_sql, escaped, listed, shown
 from taxi_platform.core.source import RawFile
 
 _PREVIEW_ROWS = 10
+#: Columns of a preview: twice those of any contract. A file in the lake may be anybody's, and have thousands.
+_PREVIEW_COLUMNS = 100
 #: What a quarantined row says of itself before and after the contract's columns: type and description by name.
 _BEFORE = {
     "row_number": ("int64", "Where the row stood among the data rows of its file; the first is 1."),
@@ -46,7 +49,7 @@ def attributes(contract: TripContract, layer: str) -> Attributes:
 
 
 def column_lineage(layer: str, contract: TripContract, sources: Mapping[str, Iterable[str]]) -> dict[str, Any]:
-    """Which columns of the layer before each column comes from.
+    """Which columns of the layer before each column comes from; of very many the first, and how many more.
 
     Args:
         layer: The layer before.
@@ -54,7 +57,13 @@ def column_lineage(layer: str, contract: TripContract, sources: Mapping[str, Ite
         sources: Column -> columns of the layer before.
     """
     before = dg.AssetKey([layer, contract.table])
-    deps = {name: [dg.TableColumnDep(before, source) for source in found] for name, found in sources.items()}
+
+    def named(found: Iterable[str]) -> list[str]:
+        names = list(found)
+        more = len(names) - MOST_NAMED
+        return [*map(shown, names[:MOST_NAMED]), *([f"and {more:,} more"] if more > 0 else [])]
+
+    deps = {name: [dg.TableColumnDep(before, source) for source in named(found)] for name, found in sources.items()}
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
@@ -91,10 +100,10 @@ def raw_metadata(raw: RawFile, *, changed: bool, seconds: float) -> dict[str, An
     """Materialization metadata of a raw file: what was published, and what arrived."""
     return {
         "dagster/partition_row_count": raw.rows,
-        "source URL": raw.publication.url,
+        "source URL": shown(raw.publication.url, LONGEST_TEXT),
         "edition": raw.edition,
-        "ETag": raw.publication.etag or "none",
-        "last modified": raw.publication.last_modified or "unknown",
+        "ETag": shown(raw.publication.etag or "none"),
+        "last modified": shown(raw.publication.last_modified or "unknown"),
         "SHA-256": raw.sha256,
         "bytes": raw.bytes,
         "fetched at": raw.fetched_at,
@@ -121,7 +130,7 @@ def rules_metadata(month: CleanedMonth) -> dict[str, Any]:
     return {
         "rules": dg.MetadataValue.md(_rules_table(month.counts, month.cleaned.lineage.rows_in)),
         "rows by rule": dg.MetadataValue.md(_rules_plot(fired) if fired else "No rule fired."),
-        "columns the contract does not know": ", ".join(month.cleaned.lineage.unknown_columns) or "none",
+        "columns the contract does not know": listed(month.cleaned.lineage.unknown_columns) or "none",
     }
 
 
@@ -141,11 +150,13 @@ def change_metadata(before: Lineage | None, now: Lineage) -> dict[str, Any]:
 
 
 def preview(file: ParquetFile) -> dg.TableMetadataValue:
-    """The first ten rows of a file, every value as text."""
+    """The first ten rows of a file, every value as text and cut to what people read; in the file it is whole."""
     with engine.connect(file.path.with_suffix(".spill")) as con:
-        rows = con.sql(f"SELECT COLUMNS(*)::VARCHAR FROM {engine.parquet(file.path)} LIMIT {_PREVIEW_ROWS}")
-        names, values = rows.columns, rows.fetchall()
-    records = [dg.TableRecord({name: value or "" for name, value in zip(names, row, strict=True)}) for row in values]
+        columns = con.sql(f"FROM {engine.parquet(file.path)}").columns[:_PREVIEW_COLUMNS]
+        cut = ", ".join(cut_in_sql(f"{engine.identifier(name)}::VARCHAR") for name in columns)
+        values = con.execute(f"SELECT {cut} FROM {engine.parquet(file.path)} LIMIT {_PREVIEW_ROWS}").fetchall()
+    names = list(map(shown, columns))
+    records = [dg.TableRecord(dict(zip(names, (escaped(it or "") for it in row), strict=True))) for row in values]
     return dg.TableMetadataValue(records, dg.TableSchema([dg.TableColumn(name) for name in names]))
 
 

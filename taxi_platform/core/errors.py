@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from taxi_platform.core.showing import LONGEST_TEXT, shown, told
+
 
 class TaxiPlatformError(Exception):
     """An error with everything a tired person needs: what happened, to what, the likely cause and the fix.
+
+    What it is told of may come from a file or a server and be of any length: it is cut to what people read.
 
     Args:
         what: What happened, as a sentence without its full stop.
@@ -30,6 +34,8 @@ class TaxiPlatformError(Exception):
     ) -> None:
         if may_pass_later is not None:
             self.may_pass_later = may_pass_later
+        what, cause, fix = told(what), cause and told(cause), fix and told(fix)
+        about, where = about and shown(about), where and shown(where, LONGEST_TEXT)
         self.what, self.about, self.where, self.cause, self.fix = what, about, where, cause, fix
         head = f"{about}: {what}" if about else what
         parts = [head, f"at {where}" if where else None]
@@ -48,6 +54,10 @@ class ContractError(TaxiPlatformError):
 
 class LakeError(TaxiPlatformError):
     """The lake does not hold what it should, or cannot be reached."""
+
+
+class NotHeldError(LakeError):
+    """The lake can be reached, and does not hold the month."""
 
 
 class WarehouseError(TaxiPlatformError):

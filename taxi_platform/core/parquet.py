@@ -43,6 +43,8 @@ class Lineage:
     source_etag: str = ""
     #: How the file was read where that was not plain, a sentence each: a time zone, an encoding, a second header.
     told: list[str] = field(default_factory=list[str])
+    #: Whether the run that made it was told that the month may have no rows, or far fewer than the version it replaces.
+    fewer_rows_are_meant: bool = False
 
     @property
     def summary(self) -> str:

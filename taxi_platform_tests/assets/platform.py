@@ -23,6 +23,7 @@ CHECKS = {
         "rows_are_conserved": True,
         "schema_matches_contract": True,
         "required_values_present": True,
+        "month_has_not_shrunk": True,
         "known_columns_only": False,
         "known_codes_only": False,
         "pickups_inside_month": False,

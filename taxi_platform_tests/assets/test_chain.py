@@ -145,13 +145,14 @@ def test_the_rules_are_shown_as_a_table_and_as_a_picture(platform: Platform) -> 
     assert {"rejected", "kept"} <= set(texts)
 
 
-def test_a_month_without_a_single_row_goes_all_the_way(tmp_path: Path) -> None:
+def test_a_month_without_a_single_row_goes_all_the_way_if_the_run_says_that_it_is_meant(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     header = ",".join(Platform(tmp_path).catalog.trips["green"].layout_of(Month.parse(MONTH), "csv").header)
     (source / f"green_tripdata_{MONTH}.csv").write_text(header + "\n")
     platform = Platform(tmp_path / "data", source=str(source))
-    result = platform.run("green_trips_job", MONTH)
+    meant = {"ops": {"clean_green_trips": {"config": {"fewer_rows_are_meant": True}}}}
+    result = platform.run("green_trips_job", MONTH, config=meant)
     assert checks_of(result) == ALL_PASS
     assert platform.table("green", MONTH).num_rows == 0
     assert metadata_of(result, "cleaned", "green_trips")["rows by rule"] == "No rule fired."

@@ -81,20 +81,20 @@ def test_a_few_pickups_in_another_month_are_usual_and_many_are_not(platform: Pla
 
 
 def test_more_rejected_rows_than_in_the_months_before_are_noticed(platform: Platform, source: Path) -> None:
-    write_green(source, in_month(trips(*[{}] * 9, {"passenger_count": "0"}), "2020-12"), "2020-12")
+    write_green(source, in_month(trips(*[{}] * 99, {"passenger_count": "0"}), "2020-12"), "2020-12")
     said, figures = passed(platform.run("green_trips_job", "2020-12"), "rejects_within_expectation")
-    assert said == "10.000% rejected; no earlier month to compare with"
-    assert figures == {"share rejected": 0.1, "months compared with": 0}
+    assert said == "1.000% rejected; no earlier month to compare with"
+    assert figures == {"share rejected": 0.01, "months compared with": 0}
 
-    write_green(source, trips(*[{}] * 8, *[{"passenger_count": "0"}] * 2))
+    write_green(source, trips(*[{}] * 97, *[{"passenger_count": "0"}] * 3))
     said, figures = passed(platform.run("green_trips_job", MONTH), "rejects_within_expectation")
-    assert said == "20.000% rejected, against 10.000% in the 1 months before"
+    assert said == "3.000% rejected, against 1.000% in the 1 months before"
 
-    write_green(source, trips(*[{}] * 7, *[{"passenger_count": "0"}] * 3))
+    write_green(source, trips(*[{}] * 96, *[{"passenger_count": "0"}] * 4))
     said, figures = warned(platform.run("green_trips_job", MONTH), "rejects_within_expectation")
-    assert said == "30.000% rejected, against 10.000% in the 1 months before"
-    assert figures == {"share rejected": 0.3, "months compared with": 1, "usual share": 0.1}
-    assert platform.table("green", MONTH).num_rows == 7
+    assert said == "4.000% rejected, against 1.000% in the 1 months before: turned away by zero_passengers 4"
+    assert figures == {"share rejected": 0.04, "months compared with": 1, "usual share": 0.01}
+    assert platform.table("green", MONTH).num_rows == 96
 
 
 def in_month(rows: list[dict[str, str]], month: str) -> list[dict[str, str]]:
@@ -111,8 +111,8 @@ def test_a_month_of_another_size_than_those_before_it_is_noticed(platform: Platf
         return platform.run("green_trips_job", month)
 
     said, figures = passed(run("2019-12", 500), "row_count_in_trend")
-    assert said == "500 rows; no earlier month to compare with"
-    assert figures == {"rows": 500, "months compared with": 0}
+    assert said == "not judged: 500 rows; no earlier month to compare with"
+    assert figures == {"rows": 500, "months compared with": 0, "judged": False}
     # A year and a month later, the first is no measure any more.
     assert passed(run("2021-01", 10), "row_count_in_trend")[1]["months compared with"] == 0
 
@@ -122,10 +122,10 @@ def test_a_month_of_another_size_than_those_before_it_is_noticed(platform: Platf
     assert said == "21 rows, against 10 in the 1 months before"
     assert figures == {"rows": 21, "months compared with": 1, "usual rows": 10}
 
-    run("2021-02", 10)
+    run("2021-02", 11)
     run("2021-03", 12)
     said, _ = warned(run("2021-04", 4), "row_count_in_trend")
-    assert said == "4 rows, against 10 in the 3 months before"
+    assert said == "4 rows, against 11 in the 3 months before"
     assert platform.table("green", "2021-04").num_rows == 4
 
 
@@ -165,5 +165,5 @@ def test_a_month_the_catalogue_does_not_have_is_not_compared_with_it(
         source.mkdir()
         write_parquet_month(GREEN, Month.parse(month), 50, source / f"green_tripdata_{month}.parquet")
     said, figures = passed(platform.run("green_trips_job", month), "row_count_as_published")
-    assert said == f"nothing to compare with: {why}"
-    assert figures == {"rows": 1 if edition == "csv" else 50}
+    assert said == f"not judged: nothing to compare with: {why}"
+    assert figures == {"rows": 1 if edition == "csv" else 50, "judged": False}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.core import findings
+from taxi_platform.core import engine, findings
 from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
-from taxi_platform.core.parquet import Lineage, ParquetFile
-from taxi_platform.core.warehouse.zone_totals import ZoneTotals
+from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
+from taxi_platform.core.rejects import Rejects, rejects
+from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, shown
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals, zone_view_matches_table
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
@@ -39,6 +43,14 @@ LEAVES_ALL = {"unreadable": "warn", "missing_pickup": "warn", "zero_passengers":
 
 def profiled(outcome: Outcome, folder: Path) -> Profile:
     return findings.profile(YELLOW, JANUARY, outcome.month.cleaned, folder)
+
+
+def why(outcome: Outcome, folder: Path) -> Callable[[], Rejects]:
+    return lambda: rejects(YELLOW, outcome.month.quarantine, folder)
+
+
+def never_asked() -> Rejects:
+    raise AssertionError("nobody had to look into the quarantine")
 
 
 def rewritten(file: ParquetFile, path: Path, table: pa.Table) -> ParquetFile:
@@ -130,7 +142,7 @@ def test_every_difference_from_the_contract_is_named(month: Outcome, change: Any
 def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
     lines = [trip(), trip(**{PICKUP: ""}), trip(**{PICKUP: " ", "extra": "1"})]
     outcome = clean_lines(tmp_path, lines, actions=LEAVES_ALL)
-    found = findings.required_values_present(profiled(outcome, tmp_path), 3)
+    found = findings.required_values_present(profiled(outcome, tmp_path), 3, why(outcome, tmp_path))
 
     assert not found.holds
     assert found.says == "pickup_datetime is null in 2 rows"
@@ -139,10 +151,13 @@ def test_required_values_that_are_missing_are_counted(tmp_path: Path) -> None:
 
 def test_a_file_of_which_no_row_is_left_does_not_hold(tmp_path: Path) -> None:
     outcome = clean_lines(tmp_path, [trip(**{PICKUP: "01/05/2021 10:00"}), trip(**{PICKUP: "01/06/2021 10:00"})])
-    found = findings.required_values_present(profiled(outcome, tmp_path), 2)
+    found = findings.required_values_present(profiled(outcome, tmp_path), 2, why(outcome, tmp_path))
 
     assert not found.holds
-    assert "not one of 2 rows is left" in found.says
+    assert found.says == (
+        "not one of 2 rows is left: turned away by missing_pickup 2, unreadable 2; pickup_datetime (published as "
+        "tpep_pickup_datetime): 2 values are not a time as YYYY-MM-DD HH:MM:SS, such as '01/05/2021 10:00' in row 1"
+    )
 
 
 def test_a_word_that_stands_for_no_code_is_an_unknown_code(tmp_path: Path) -> None:
@@ -154,7 +169,7 @@ def test_a_word_that_stands_for_no_code_is_an_unknown_code(tmp_path: Path) -> No
 
 
 def test_required_values_that_are_all_there_are_told(month: Outcome, tmp_path: Path) -> None:
-    found = findings.required_values_present(profiled(month, tmp_path), 1)
+    found = findings.required_values_present(profiled(month, tmp_path), 1, why(month, tmp_path))
 
     assert found.holds
     assert found.says == "pickup_datetime filled in all 1 rows"
@@ -186,7 +201,7 @@ def test_the_values_of_an_unknown_column_are_shown_whatever_its_name(name: str, 
     outcome = unknown_in_parquet(tmp_path, {name: pa.array(["here", None])})
     found = findings.known_columns_only(outcome.month.cleaned, tmp_path)
 
-    assert found.figures == {name if name.strip() else "(field 2)": "VARCHAR: here"}
+    assert found.figures == {shown(name) if name.strip() else "(field 2)": "VARCHAR: here"}
 
 
 def test_values_of_nested_columns_are_shown(tmp_path: Path) -> None:
@@ -234,9 +249,12 @@ def test_a_month_without_rows_has_nothing_wrong_with_it(dataset: str, tmp_path: 
     found = findings.profile(contract, JANUARY, outcome.month.cleaned, tmp_path)
 
     assert (found.rows, found.strays) == (0, 0)
-    assert findings.required_values_present(found, 0).holds
-    assert findings.known_codes_only(found).holds
-    assert findings.pickups_inside_month(found).holds
+    for finding in (
+        findings.required_values_present(found, 0, why(outcome, tmp_path)),
+        findings.known_codes_only(found),
+        findings.pickups_inside_month(found),
+    ):
+        assert (finding.holds, finding.judged) == (True, False)
 
 
 @pytest.mark.parametrize(("strays", "holds"), [(0, True), (1, True), (2, False), (1_000, False)])
@@ -260,35 +278,45 @@ def test_strays_are_the_pickups_before_and_after_the_month(tmp_path: Path) -> No
 
 
 def with_share(share: float) -> Lineage:
-    return replace(LINEAGE, rows_in=10_000, rows_quarantined=round(10_000 * share))
+    return replace(LINEAGE, rules=YELLOW.actions(), rows_in=10_000, rows_quarantined=round(10_000 * share))
 
 
 @pytest.mark.parametrize(
     ("now", "before", "holds"),
     [
-        (0.9, [], True),
+        (0.05, [], True),
+        (0.051, [], False),
         (0.01, [0.0, 0.0], True),
         (0.011, [0.0, 0.0], False),
-        (0.05, [0.02, 0.02, 0.9], True),
-        (0.051, [0.02, 0.02, 0.9], False),
+        (0.03, [0.01, 0.01, 0.9], True),
+        (0.031, [0.01, 0.01, 0.9], False),
+        (0.06, [0.06, 0.06], False),
         (0.0, [0.5], True),
     ],
-    ids=["alone", "a little", "more than a little", "twice the median", "more than twice", "fewer"],
-)
+    ids=[
+        "alone", "alone and many", "a little", "more than a little", "twice the median", "more than twice",
+        "as many as before and many", "fewer",
+    ],
+)  # fmt: skip
 def test_rejects_are_expected_up_to_twice_the_median_and_a_hundredth(
     now: float, before: list[float], holds: bool
 ) -> None:
-    found = findings.rejects_within_expectation(with_share(now), [with_share(share) for share in before])
+    nothing = Rejects(by_rule={}, by_contract=0, columns=(), no_rows=0, line="")
+    found = findings.rejects_within_expectation(
+        YELLOW, with_share(now), [with_share(share) for share in before], lambda: nothing
+    )
 
     assert found.holds is holds
     assert found.figures["share rejected"] == now
     assert found.figures["months compared with"] == len(before)
 
 
-def test_a_month_of_no_rows_rejects_none() -> None:
+def test_the_rejects_of_a_month_without_rows_are_not_judged() -> None:
     empty = replace(LINEAGE, rows_in=0, rows_cleaned=0, rows_quarantined=0)
+    found = findings.rejects_within_expectation(YELLOW, empty, [LINEAGE], never_asked)
 
-    assert findings.rejects_within_expectation(empty, [LINEAGE]).figures["share rejected"] == 0
+    assert (found.holds, found.judged) == (True, False)
+    assert found.figures["share rejected"] == 0
 
 
 def test_a_parquet_file_has_as_many_rows_as_the_catalogue_says_or_the_difference_is_told(month: Outcome) -> None:
@@ -376,7 +404,7 @@ THE_SAME = in_the_table(200, 8_423.5 + 1e-9)  # added up in another order
 
 
 def test_a_view_with_zones_that_has_its_tables_rows_and_money_matches_it() -> None:
-    found = findings.zone_view_matches_table(YELLOW, ONCE, THE_SAME)
+    found = zone_view_matches_table(YELLOW, ONCE, THE_SAME)
 
     assert found.holds
     assert found.says == "200 rows in the view and 200 in the table, total_amount 8,423.50 and 8,423.50 USD"
@@ -399,7 +427,7 @@ def test_a_view_with_zones_that_differs_from_its_table_says_by_how_much_and_what
     rows: int, money: float, turnover: float
 ) -> None:
     view = replace(ONCE, rows=rows, money=money, turnover=turnover)
-    found = findings.zone_view_matches_table(YELLOW, view, THE_SAME)
+    found = zone_view_matches_table(YELLOW, view, THE_SAME)
 
     assert not found.holds
     assert f"{rows:,} rows in the view and 200 in the table, total_amount {money:,.2f} and 8,423.50 USD" in found.says
@@ -416,13 +444,13 @@ def test_amounts_that_outweigh_each_other_do_not_make_equal_rows_differ() -> Non
 
 def test_a_dataset_without_money_is_compared_by_its_rows() -> None:
     view = replace(ONCE, money_column=None, money=0.0, turnover=0.0)
-    assert findings.zone_view_matches_table(YELLOW, view, THE_SAME).says == "200 rows in the view and 200 in the table"
-    assert not findings.zone_view_matches_table(YELLOW, view, in_the_table(100, 0.0)).holds
+    assert zone_view_matches_table(YELLOW, view, THE_SAME).says == "200 rows in the view and 200 in the table"
+    assert not zone_view_matches_table(YELLOW, view, in_the_table(100, 0.0)).holds
 
 
 def test_a_view_without_zones_and_zones_that_repeat_are_told_where_the_view_matches() -> None:
-    none = findings.zone_view_matches_table(YELLOW, replace(ONCE, zones=0), THE_SAME)
-    twice = findings.zone_view_matches_table(YELLOW, replace(ONCE, zones=268, repeated=3), THE_SAME)
+    none = zone_view_matches_table(YELLOW, replace(ONCE, zones=0), THE_SAME)
+    twice = zone_view_matches_table(YELLOW, replace(ONCE, zones=268, repeated=3), THE_SAME)
 
     assert none.holds
     assert none.says.endswith("; no zones were loaded yet, so the view names none")
@@ -432,10 +460,113 @@ def test_a_view_without_zones_and_zones_that_repeat_are_told_where_the_view_matc
 
 def test_where_there_is_no_view_that_is_said_and_is_right_only_where_trips_have_no_places() -> None:
     nowhere = YELLOW.model_copy(update={"columns": tuple(it for it in YELLOW.columns if "location" not in it.name)})
-    missing = findings.zone_view_matches_table(YELLOW, None, THE_SAME)
-    not_meant = findings.zone_view_matches_table(nowhere, None, THE_SAME)
+    missing = zone_view_matches_table(YELLOW, None, THE_SAME)
+    not_meant = zone_view_matches_table(nowhere, None, THE_SAME)
 
     assert not missing.holds
     assert "there is no view with zones" in missing.says
     assert not_meant.holds
     assert "does not say where its trips were" in not_meant.says
+
+
+# Many unknown columns
+
+
+def of_unknown_columns(folder: Path, columns: int, rows: int, first_filled: int = 1) -> ParquetFile:
+    """A cleaned file with unknown columns, all of them filled from some row on."""
+    names = {f'x{number} "/~': "VARCHAR" for number in range(columns)}
+    lineage = replace(LINEAGE, unknown_columns=names, rows_in=rows, rows_cleaned=rows, rows_quarantined=0)
+    path = folder / "wide.parquet"
+    values = engine.literal(json.dumps(dict.fromkeys(names, "here")))
+    with engine.connect(folder) as con:
+        con.execute(f"""
+            COPY (SELECT if(row >= {first_filled}, {values}, NULL) AS extra_columns FROM range(1, {rows + 1}) AS _(row))
+            TO {engine.literal(str(path))} {copy_options(lineage)}
+        """)
+    return ParquetFile(path)
+
+
+@pytest.mark.parametrize("columns", [1_200, 5_000])
+def test_thousands_of_unknown_columns_are_told_in_a_sentence_and_a_few_figures(columns: int, tmp_path: Path) -> None:
+    found = findings.known_columns_only(of_unknown_columns(tmp_path, columns, rows=200), tmp_path)
+
+    assert not found.holds
+    assert found.says.startswith('kept in extra_columns: x0 "/~ (VARCHAR): here; x1 ')
+    assert f"; and {columns - MOST_NAMED:,} more. Add them to yellow.yaml" in found.says
+    assert len(found.says) < LONGEST_TEXT
+    assert len(found.figures) == MOST_NAMED + 1
+    assert found.figures["columns the contract does not know"] == columns
+
+
+def test_a_value_that_comes_only_at_the_end_of_a_month_is_shown(tmp_path: Path) -> None:
+    found = findings.known_columns_only(of_unknown_columns(tmp_path, 1, rows=50_000, first_filled=50_000), tmp_path)
+    assert list(found.figures.values()) == ["VARCHAR: here"]
+
+
+def test_a_value_that_comes_after_thousands_of_others_is_shown_if_it_is_usual(tmp_path: Path) -> None:
+    lines = [trip() + ",early"] * 1_500 + [trip() + ",late"] * 1_600
+    outcome = clean_lines(tmp_path, lines, f"{HEADER},surge")
+    (figure,) = findings.known_columns_only(outcome.month.cleaned, tmp_path).figures.values()
+    assert figure == "VARCHAR: late, early"
+
+
+def test_names_types_and_values_of_any_length_come_to_a_sentence(tmp_path: Path) -> None:
+    wide = pa.array([{f"member {number}": "v" * 50_000 for number in range(60)}, None])
+    name = "n" * 3_000
+    found = findings.known_columns_only(unknown_in_parquet(tmp_path, {name: wide}).month.cleaned, tmp_path)
+
+    ((told, figure),) = found.figures.items()
+    assert told == shown(name)
+    assert len(str(figure)) < 1_000
+    assert len(found.says) < LONGEST_TEXT
+
+
+def test_every_difference_of_a_file_of_thousands_of_columns_is_counted_and_few_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table({f"x{number}": pa.nulls(1) for number in range(5_000)}), path)
+    found = findings.schema_matches_contract(YELLOW, ParquetFile(path))
+
+    assert not found.holds
+    assert found.says.endswith(f"and {5_000 + len(YELLOW.stored_columns) - MOST_NAMED:,} more")
+    assert len(found.says) < LONGEST_TEXT
+
+
+def test_a_code_of_megabytes_is_shown_cut(tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(store_and_fwd_flag="N" * 100_000)])
+    found = findings.known_codes_only(profiled(outcome, tmp_path))
+
+    assert "NNN… (100,000 characters)" in found.says
+    assert len(found.says) < 400
+    assert outcome.column("store_and_fwd_flag") == ["N" * 100_000]
+
+
+# What was turned away
+
+
+def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_the_contract_are(tmp_path: Path) -> None:
+    on_purpose = clean_lines(
+        tmp_path, [trip(), *[trip(trip_distance="0")] * 9], actions={"nonpositive_distance": "reject"}
+    )
+    now = on_purpose.month.cleaned.lineage
+    found = findings.rejects_within_expectation(YELLOW, now, [with_share(0.0)], why(on_purpose, tmp_path))
+    assert found.holds
+    assert found.says == "90.000% rejected; no earlier month to compare with; 0.000% by the contract's own rules"
+    assert found.figures["months compared with"] == 0  # the one before was cleaned by other rules
+
+    (tmp_path / "other").mkdir()
+    lines = [trip(), *[trip(trip_distance="0")] * 9, trip(**{PICKUP: "12/18/2019 15:52"})]
+    outcome = clean_lines(tmp_path / "other", lines, actions={"nonpositive_distance": "reject"})
+    found = findings.rejects_within_expectation(YELLOW, outcome.month.cleaned.lineage, [], why(outcome, tmp_path))
+    assert not found.holds
+    assert "9.091% by the contract's own rules; more than 5% is not usual in any month" in found.says
+    assert "1 values are not a time as YYYY-MM-DD HH:MM:SS, such as '12/18/2019 15:52'" in found.says
+
+
+def test_a_month_nothing_can_be_compared_with_is_not_judged(month: Outcome) -> None:
+    for found in (
+        findings.row_count_in_trend(LINEAGE, []),
+        findings.row_count_as_published(month.raw, 76_518),
+        findings.row_count_as_published(month.raw, None),
+    ):
+        assert (found.holds, found.judged) == (True, False)
+    assert findings.row_count_in_trend(LINEAGE, [LINEAGE]).judged

@@ -11,6 +11,9 @@ from importlib import resources
 
 from taxi_platform.core.month import Month
 
+#: Where TLC publishes the files its catalogue is of. Elsewhere a file of the same name may be an extract.
+TLC_FILES = "https://d37ci6vzurychx.cloudfront.net/"
+
 
 def published_rows(dataset: str, month: Month) -> int | None:
     """Rows of a month's Parquet file; None where the catalogue does not have it."""

@@ -75,7 +75,13 @@ class CleanedMonth:
 
 
 def clean(
-    contract: TripContract, month: Month, raw: RawFile, actions: dict[str, RuleAction], work: Path
+    contract: TripContract,
+    month: Month,
+    raw: RawFile,
+    actions: dict[str, RuleAction],
+    work: Path,
+    *,
+    fewer_rows_are_meant: bool = False,
 ) -> CleanedMonth:
     """Clean a month into two Parquet files.
 
@@ -85,6 +91,7 @@ def clean(
         raw: The file.
         actions: Each rule's action, as `TripContract.actions` gives it.
         work: An empty folder of this call's own; the two files are made in it.
+        fewer_rows_are_meant: What `Lineage` says under that name.
 
     Raises:
         TaxiPlatformError: The file lacks a column that the contract requires, or nobody can tell what its columns are.
@@ -118,6 +125,7 @@ def clean(
             unknown_columns=unknown,
             source_etag=raw.publication.etag or "",
             told=told_of(contract, raw, table, headers),
+            fewer_rows_are_meant=fewer_rows_are_meant,
         )
         columns = ", ".join(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns

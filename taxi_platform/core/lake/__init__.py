@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
-from taxi_platform.core.errors import LakeError, TaxiPlatformError
+from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -31,7 +31,8 @@ class Lake(Protocol):
         """The month's object, as a file this process can read.
 
         Raises:
-            LakeError: The lake does not hold the month, or it did not arrive whole.
+            NotHeldError: The lake does not hold the month.
+            LakeError: It cannot be reached, or the object did not arrive whole.
         """
         ...
 
@@ -81,9 +82,9 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
     return FolderLake(folder.absolute())
 
 
-def not_held(contract: TripContract, month: Month, where: str) -> LakeError:
+def not_held(contract: TripContract, month: Month, where: str) -> NotHeldError:
     """The error for a month the lake does not hold."""
-    return LakeError(
+    return NotHeldError(
         "the lake does not hold this month",
         about=f"{contract.dataset} {month}",
         where=where,

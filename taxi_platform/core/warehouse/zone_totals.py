@@ -1,4 +1,4 @@
-"""What a month comes to in the view that names its zones, by a query that every warehouse understands."""
+"""What a month comes to in the view that names its zones, by a query that every warehouse understands; is it its table?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, ReferenceContract, TripContract
+from taxi_platform.core.findings import Finding
 from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse.zone_view import Quote
@@ -86,3 +87,33 @@ def read_totals(money: str | None, rows: Iterable[tuple[str, int, float, float]]
     found = {name: figures for name, *figures in rows}
     (trips, amount, turnover), (zones, repeated, _) = found["trips"], found["zones"]
     return ZoneTotals(int(trips), money, float(amount), float(turnover), int(zones), int(repeated))
+
+
+def zone_view_matches_table(contract: TripContract, in_view: ZoneTotals | None, in_table: Measures) -> Finding:
+    """The view that names the zones has the rows of its table, each once, and their money; None without a view."""
+    if in_view is None and not contract.zone_columns:
+        return Finding(holds=True, says="no view to compare: this dataset does not say where its trips were")
+    if in_view is None:
+        says = "there is no view with zones beside the table, so nothing was compared: load the month again"
+        return Finding(holds=False, says=says)
+    holds, money = in_view.agree(in_table), in_view.money_in(in_table)
+    sums = f", {in_view.money_column} {in_view.money:,.2f} and {money:,.2f} USD" if in_view.money_column else ""
+    says = f"{in_view.rows:,} rows in the view and {in_table.rows:,} in the table{sums}"
+    if not holds:
+        says += "; the table is right: load the month again, which makes the view anew"
+    if not in_view.zones:
+        says += "; no zones were loaded yet, so the view names none"
+    elif in_view.repeated:
+        says += f"; {in_view.repeated:,} rows of the zone lookup repeat another's id: load the zones again"
+    return Finding(
+        holds=holds,
+        says=says,
+        figures={
+            "rows in the view": in_view.rows,
+            "rows in the table": in_table.rows,
+            "USD in the view": in_view.money,
+            "USD in the table": money,
+            "zones in the lookup": in_view.zones,
+            "zones whose id repeats": in_view.repeated,
+        },
+    )
