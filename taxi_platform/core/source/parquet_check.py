@@ -18,8 +18,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc
 import pyarrow.parquet as pq
+from pyarrow import ipc
 
 #: Columns decoded at the same time; each holds one column of one row group in memory.
 _THREADS = 2
@@ -84,9 +84,10 @@ def _require_statistics(chunk: pq.ColumnChunkMetaData, values: pa.ChunkedArray[A
     if told is None:
         return
     about = f"column {chunk.path_in_schema} of row group {group}"
-    if told.has_null_count and told.null_count != values.null_count:
+    nulls: int | None = told.null_count if told.has_null_count else None  # pyright: ignore
+    if nulls is not None and nulls != values.null_count:
         raise DamagedParquetError(
-            f"{about} has {values.null_count:,} nulls, and its statistics say {told.null_count:,}"
+            f"{about} has {values.null_count:,} nulls, and its statistics say {nulls:,}"
         )
     if not told.has_min_max or not _is_ordered(values.type):
         return
@@ -112,7 +113,7 @@ def _require_sound_schema(footer: pq.FileMetaData) -> None:
             raise DamagedParquetError(f"a column is called {name!r} and {other!r} at once")
     for position in range(footer.num_columns):
         column = footer.schema.column(position)
-        unit = _TIME_UNITS.get(column.converted_type)
+        unit = _TIME_UNITS.get(column.converted_type or "")
         if unit and column.logical_type.type == "TIMESTAMP" and f"timeUnit={unit}" not in str(column.logical_type):
             raise DamagedParquetError(
                 f"column {column.path} is {column.converted_type} and {column.logical_type} at once"
@@ -123,6 +124,6 @@ def _names_told_again(footer: pq.FileMetaData) -> list[str]:
     """The columns' names by the schema that Arrow keeps beside Parquet's own; none where another program wrote it."""
     told: bytes = (footer.metadata or {}).get(b"ARROW:schema", b"")
     try:
-        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(told))).names if told else []
+        return ipc.read_schema(pa.py_buffer(base64.b64decode(told))).names if told else []
     except (ValueError, pa.ArrowException, OSError):
         return []
