@@ -27,6 +27,7 @@ from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
 from taxi_platform.core.shrinking import month_has_not_shrunk
 from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
 
 
 def clean_month(made: Made, folder: Path) -> None:
@@ -77,6 +78,7 @@ def check_month(made: Made, folder: Path) -> None:
             findings.schema_matches_contract(YELLOW, cleaned),
             findings.required_values_present(profiled, raw.rows, why),
             month_has_not_shrunk(cleaned.lineage, None, None, why),
+            findings.file_is_plain(cleaned.lineage),
             findings.known_columns_only(cleaned, folder),
             findings.known_codes_only(profiled),
             findings.pickups_inside_month(profiled),
@@ -84,7 +86,7 @@ def check_month(made: Made, folder: Path) -> None:
             findings.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
             findings.row_count_in_trend(cleaned.lineage, []),
             findings.table_matches_lake(in_table, measure_file(cleaned, YELLOW.stored_columns, folder)),
-            findings.zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST), in_table),
+            zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST), in_table),
         ]
     _expect_holds(*found)
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from taxi_platform.core.catalog import Catalog, load_catalog
+from taxi_platform.core.catalog.grammar import GRAMMAR
 from taxi_platform.core.catalog.layout import Layout
 from taxi_platform.core.catalog.model import Column, ReferenceContract, TableContract, TripContract, normalized
 
@@ -19,11 +20,23 @@ Made from the contracts in `taxi_platform/core/catalog` by `make docs`; change t
 Every table of trips has one schema for all years. A column is null in the rows of months published without it.
 """
 
+_GRAMMAR = """## What a text must be to be a value
+
+The same in CSV and in Parquet, however a file is read. Blanks around a value say nothing, and a field that is empty or
+holds nothing but blanks is null; so is NaN in a column of numbers. No word stands for null. What is none of these forms
+is unreadable: its row is turned away and keeps the text as published. Texts lose the blanks and quotes around them.
+A line ends with LF, CR LF or CR, is UTF-8 (a line that is not is read as latin-1), and its fields are separated by
+commas; a field may be quoted.
+
+| | form |
+|---|---|"""
+
 
 def render(catalog: Catalog) -> str:
     """The whole page, as Markdown."""
+    grammar = [f"| {kind} | {words} |" for kind, (words, _) in GRAMMAR.items()]
     sections = [_section(contract) for contract in (*catalog.trips.values(), catalog.zones)]
-    return "\n".join([_HEAD, *sections])
+    return "\n".join([_HEAD, _GRAMMAR, *grammar, "", *sections])
 
 
 def _section(contract: TableContract) -> str:

@@ -1,6 +1,6 @@
 """SQL that turns a published value into a canonical one, and tells a value that is missing from one that is broken.
 
-Which texts are a value is one grammar, `GRAMMAR`, for every edition and reader; the data dictionary says it to people.
+Which texts are a value is one grammar for every edition and reader (`core/catalog/grammar.py`).
 
 It comes in layers, each a SELECT over the one before, so that a field is cast once however often it is asked for:
 
@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 
+from taxi_platform.core.catalog.grammar import GRAMMAR
 from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, is_index, normalized
 from taxi_platform.core.cleaning.fields import RawField
 from taxi_platform.core.cleaning.parquet_reading import UTC
@@ -21,21 +22,9 @@ from taxi_platform.core.engine import literal
 #: What `extra_columns` is where a file has no field that might go there.
 NO_EXTRA = "NULL::VARCHAR"
 
-#: What a text must be to be a value, by canonical type: for people, and as a regular expression.
-GRAMMAR = {
-    "number": (
-        "digits, with a decimal point where they are not whole, a sign before them and an exponent behind them if need "
-        "be: `7`, `-0.5`, `+1`, `.5`, `1e3`",
-        r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*",
-    ),
-    "time": (
-        "`YYYY-MM-DD HH:MM:SS`, hours from 0 to 23; month, day, hour, minute and second may have one digit, seconds may "
-        "have a fraction (kept to the microsecond) or be left out, and so may the time of day; a `T` may stand for the "
-        "blank. No zone, no AM or PM",
-        r"\s*\d{4}-\d{1,2}-\d{1,2}((\s+|T)([01]?\d|2[0-3]):[0-5]?\d(:[0-5]?\d(\.\d{1,9})?)?)?\s*",
-    ),
-}
 _FLOATS = ("DOUBLE", "FLOAT")
+#: What DuckDB writes of floats within a nested value, and JSON has no word for.
+_NO_JSON = r"[:,\[](NaN|-?Inf)"
 _WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _INTEGERS = (*_WHOLE_NUMBERS, *(f"U{it}" for it in _WHOLE_NUMBERS))
 _TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
@@ -158,12 +147,14 @@ def _as_json(field: RawField) -> str:
         return _text_as_json(f"nullif({value}, '')")
     if field.type == '"NULL"':
         return "NULL::VARCHAR"
+    if field.type.startswith("DECIMAL"):
+        return f"{value}::VARCHAR"
     told = f"to_json({value})::VARCHAR"
     if field.type in _FLOATS:  # JSON has no word for NaN, by which pandas means a missing number, nor for infinity
         return f"if(isfinite({value}), {told}, if(isnan({value}), NULL, {_text_as_json(f'{value}::VARCHAR')}))"
     if any(kind in field.type for kind in _FLOATS):  # nor has it within a nested value
         without = re.sub(r"\b(DOUBLE|FLOAT)\b", "VARCHAR", field.type)
-        told = f"if(json_valid({told}), {told}, to_json({value}::{without})::VARCHAR)"
+        told = f"if(regexp_matches({told}, '{_NO_JSON}'), to_json({value}::{without})::VARCHAR, {told})"
     return f"if({value} IS NULL, NULL, {told})"
 
 

@@ -128,7 +128,7 @@ def line_table(raw: RawFile, work: Path) -> RawTable:
             values = {name: list(column) for name, column in zip(schema.names, zip(*batch, strict=True), strict=True)}
             writer.write_table(pa.Table.from_pydict(values, schema=schema))
             if layout.width > len(columns):
-                overfull += sum(1 for _, line, *_ in batch if line is not None and line.count(",") >= len(columns))
+                overfull += sum(str(line).count(",") >= len(columns) for _, line, *_ in batch if line is not None)
     if _are_too_many(overfull, raw.rows):
         raise _misfit(raw, f"its header names {len(columns)} fields, and {overfull:,} of {raw.rows:,} rows fill more")
     return RawTable(

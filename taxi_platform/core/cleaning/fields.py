@@ -44,12 +44,14 @@ class RawTable:
             (1-based, among the data rows of the file) and `line`. It answers once the scan has run on the same
             connection. None where the format has no such lines.
         surplus: How many fields the rows have beyond those that the header names; all of them are empty.
+        told: How it had to be read, where that is not plain, a sentence each.
     """
 
     fields: tuple[RawField, ...]
     scan: str
     malformed: str | None = None
     surplus: int = 0
+    told: tuple[str, ...] = ()
 
 
 def fields_of(

@@ -52,7 +52,7 @@ def require_whole_header(contract: TripContract, month: Month, raw: RawFile, tab
 
 
 def find_headers(contract: TripContract, month: Month, raw: RawFile, con: duckdb.DuckDBPyConnection) -> list[int]:
-    """The numbers of the rows that say the header again; they are in the quarantine, as rows whose values do not convert.
+    """The numbers of the rows that say the header again: rows whose values do not convert, in the quarantine as such.
 
     Raises:
         TaxiPlatformError: A row is a header of another order or of other names: what follows it is not what the first
@@ -88,7 +88,8 @@ def _suspects(contract: TripContract, con: duckdb.DuckDBPyConnection) -> Iterabl
         SELECT trips.rowid + 1 + (SELECT count(*) FROM shifts WHERE from_rank <= trips.rowid + 1), original
         FROM stage.trips AS trips
         WHERE original IS NOT NULL AND unreadable_bits > 0 AND list_has_any(
-            list_transform(json_extract_string(original, '$.*'), lambda it: trim(lower(it), ' "{BOM}')), [{_literals(names)}]
+            list_transform(json_extract_string(original, '$.*'), lambda it: trim(lower(it), ' "{BOM}')),
+            [{_literals(names)}]
         )
         LIMIT {_LOOKED_AT}
         """

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -46,7 +47,8 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
             where=str(raw.path),
             fix="take the month without the columns that were joined to it",
         )
-    if any(pa.types.is_decimal256(it) for it in schema.types):
+    kinds: list[pa.DataType] = schema.types
+    if any(map(pa.types.is_decimal256, kinds)):
         return rewritten_table(raw, con, work)  # DuckDB would read a double
     return _table(raw.path, schema, con)
 
@@ -54,13 +56,21 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
 def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> RawTable:
     """A Parquet file that DuckDB does not read as it is, written anew; text that is not UTF-8 is read as latin-1."""
     path = work / "rewritten.parquet"
+    odd: set[str] = set()
     with pq.ParquetFile(raw.path) as file:
-        schema = pa.schema([pa.field(it.name, _readable(it.type)) for it in file.schema_arrow])
+        published = file.schema_arrow
+        names, kinds = published.names, [_readable(it) for it in published.types]
+        schema = pa.schema(list(zip(names, kinds, strict=True)))
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-            for batch in file.iter_batches(_BATCH_ROWS):
-                columns = [_as_readable(it, kind) for it, kind in zip(batch.columns, schema.types, strict=True)]
-                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-    return _table(path, file.schema_arrow, con)
+            for batch in cast(Any, file).iter_batches(_BATCH_ROWS):
+                columns: list[Any] = []
+                for name, values, kind in zip(names, batch.columns, kinds, strict=True):
+                    readable, is_odd = _as_readable(values, kind)
+                    columns.append(readable)
+                    odd |= {name} if is_odd else set()
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+    told = tuple(f"text of {name} that is not UTF-8 was read as latin-1" for name in names if name in odd)
+    return replace(_table(path, published, con), told=told)
 
 
 def _table(path: Path, schema: pa.Schema, con: duckdb.DuckDBPyConnection) -> RawTable:
@@ -73,41 +83,41 @@ def _table(path: Path, schema: pa.Schema, con: duckdb.DuckDBPyConnection) -> Raw
 
 
 def _zones(schema: pa.Schema) -> Iterator[str]:
-    """Each column's time zone, if it holds instants: as pyarrow wrote it, or else as pandas says."""
+    """Each column's time zone, if it holds instants: as Arrow's schema says, or else as pandas does."""
     told: dict[str, str] = {}
     try:
-        for it in json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("columns", []):
-            if (zone := (it.get("metadata") or {}).get("timezone")) is not None:
+        columns: list[dict[str, Any]] = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("columns", [])
+        for it in columns:
+            about: dict[str, Any] = it.get("metadata") or {}
+            if (zone := about.get("timezone")) is not None:
                 told[str(it.get("field_name") or it.get("name"))] = str(zone)
     except (ValueError, AttributeError):
         pass
-    for field in schema:
-        zone = field.type.tz or "" if isinstance(field.type, pa.TimestampType) else ""
-        yield told.get(field.name, zone) if zone == UTC else zone
+    for name, kind in zip(schema.names, cast(list[Any], schema.types), strict=True):
+        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
+        yield told.get(name, zone) if zone == UTC else zone
 
 
-def _readable(kind: pa.DataType) -> pa.DataType:
+def _readable(kind: Any) -> pa.DataType:
     """A type that DuckDB reads to the last digit."""
     if pa.types.is_dictionary(kind):
         return _readable(kind.value_type)
-    return pa.string() if pa.types.is_decimal256(kind) or _is_text(kind) else kind
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return pa.string() if is_text or pa.types.is_decimal256(kind) else kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _as_readable(values: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
-    if not pa.types.is_string(kind):
-        return values if values.type == kind else values.cast(kind)
-    if pa.types.is_decimal256(values.type):
-        return values.cast(pa.string())
+def _as_readable(values: Any, kind: pa.DataType) -> tuple[Any, bool]:
+    """The values in a type that DuckDB reads, and whether some text of them was not UTF-8."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if not pa.types.is_string(kind) or pa.types.is_decimal256(values.type):
+        return values if values.type == kind else values.cast(kind), False
     # Few different words are decoded, however many rows have them.
     words = values.cast(pa.binary() if pa.types.is_string(values.type) else pa.large_binary()).dictionary_encode()
-    texts = pa.array([_decoded(it) for it in words.dictionary.to_pylist()], pa.string())
-    return texts.take(words.indices)
+    published: list[bytes] = words.dictionary.to_pylist()
+    texts = [_decoded(it) for it in published]
+    is_odd = any(text.encode() != word for text, word in zip(texts, published, strict=True))
+    return pa.array(texts, pa.string()).take(words.indices), is_odd
 
 
 def _decoded(word: bytes) -> str:

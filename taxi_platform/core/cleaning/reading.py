@@ -1,4 +1,4 @@
-"""How a raw file is read, whichever edition it is: first the fast way, and if that does not yield every row, the sure one.
+"""How a raw file is read, whichever edition it is: the fast way, and if that does not yield every row, the sure one.
 
 A file is read by the header it has, never by what its month should have. How each edition is read is in
 `csv_reading.py` and `parquet_reading.py`.

@@ -23,7 +23,7 @@ def told_of(contract: TripContract, raw: RawFile, table: RawTable, headers: Sequ
         table: How it was read.
         headers: The numbers of the rows that say the header again.
     """
-    return [*_of_bytes(raw), *_of_times(contract, table), *_of_headers(headers)]
+    return [*_of_bytes(raw), *table.told, *_of_times(contract, table), *_of_headers(headers)]
 
 
 def _of_bytes(raw: RawFile) -> Iterator[str]:
@@ -42,8 +42,8 @@ def _of_times(contract: TripContract, table: RawTable) -> Iterator[str]:
         for field in it.fields if it.column.type is ColumnType.TIMESTAMP else ():
             if field.zone in _NAMES_OF_UTC:
                 yield (
-                    f"{field.label} holds instants of time zone UTC, which are kept as a clock of UTC shows them: if they "
-                    "were New York's wall clock once, they are hours off"
+                    f"{field.label} holds instants of time zone UTC, which are kept as a clock of UTC shows them: "
+                    "if they were New York's wall clock once, they are hours off"
                 )
             elif field.zone:
                 yield f"{field.label} holds instants, kept as the wall clock of the time zone it names, {field.zone}"

@@ -127,7 +127,8 @@ def _encoding_of(head: bytes, path: Path) -> Encoding:
         raise ForeignFileError("a tar archive", "unpack it")
     if head[8:12] == b"DUCK":
         raise ForeignFileError("a DuckDB database")
-    encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None) or _unmarked(head)
+    marked: Encoding | None = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    encoding: Encoding = marked or _unmarked(head)
     text = head.decode("utf-8" if encoding == "utf-8" else encoding, "replace").lstrip(f"{BOM} \t\r\n")
     if text.startswith("<"):
         raise ForeignFileError("a web page", "look at what the source answers in a browser")

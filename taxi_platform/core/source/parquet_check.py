@@ -86,9 +86,7 @@ def _require_statistics(chunk: pq.ColumnChunkMetaData, values: pa.ChunkedArray[A
     about = f"column {chunk.path_in_schema} of row group {group}"
     nulls: int | None = told.null_count if told.has_null_count else None  # pyright: ignore
     if nulls is not None and nulls != values.null_count:
-        raise DamagedParquetError(
-            f"{about} has {values.null_count:,} nulls, and its statistics say {nulls:,}"
-        )
+        raise DamagedParquetError(f"{about} has {values.null_count:,} nulls, and its statistics say {nulls:,}")
     if not told.has_min_max or not _is_ordered(values.type):
         return
     found = pc.min_max(values)

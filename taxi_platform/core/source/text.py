@@ -1,8 +1,8 @@
 """A CSV as lines, whatever it is packed in, written in and ended by.
 
 There is one grammar of lines. A line ends with LF, CR LF or CR; but a CR inside a line that has as many commas as the
-header is a character of a value. A blank line is none, and neither is the byte order mark a part of the first name. What
-is not UTF-8 is latin-1, line by line.
+header is a character of a value. A blank line is none, and the byte order mark is no part of the first name. What is
+not UTF-8 is latin-1, line by line.
 
 Most files are *plain*: the bytes can be read as they are. Of the others this module makes the plain text, in blocks, in
 time linear in the file and in bounded memory.

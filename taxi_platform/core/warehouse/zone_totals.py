@@ -1,4 +1,4 @@
-"""What a month comes to in the view that names its zones, by a query that every warehouse understands; is it its table?"""
+"""What a month comes to in the view that names its zones, by a query that every warehouse understands."""
 
 from __future__ import annotations
 

@@ -67,9 +67,16 @@ OTHER_ORDER = HEADER.replace("fare_amount,extra", "extra,fare_amount")
 @pytest.mark.parametrize("before", [1, 30, 5_000])
 @pytest.mark.parametrize(
     "second",
-    [REVERSED, OTHER_ORDER, OTHER_ORDER.upper(), without("congestion_surcharge"), HEADER + ",airport_fee", "\ufeff" + OTHER_ORDER],
+    [
+        REVERSED,
+        OTHER_ORDER,
+        OTHER_ORDER.upper(),
+        without("congestion_surcharge"),
+        HEADER + ",airport_fee",
+        "\ufeff" + OTHER_ORDER,
+    ],
     ids=["reversed", "two exchanged", "upper case", "of an earlier year", "of a later year", "with a mark"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("actions", [{}, {"unreadable": "warn"}], ids=["rejecting", "keeping"])
 def test_a_second_header_that_is_another_refuses_the_month(
     before: int, second: str, actions: dict[str, str], tmp_path: Path

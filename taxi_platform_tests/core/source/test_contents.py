@@ -75,13 +75,16 @@ READ = {
     "a CSV with a mark": (TEXT.encode("utf-8-sig"), Contents("csv")),
     "a packed CSV": (gzip.compress(TEXT.encode()), Contents("csv", is_packed=True)),
     "UTF-16 with a mark": (TEXT.encode("utf-16"), Contents("csv", encoding="utf-16-le")),
-    "UTF-16, big end first": ("\ufeff".encode("utf-16-be") + TEXT.encode("utf-16-be"), Contents("csv", encoding="utf-16-be")),
+    "UTF-16, big end first": (
+        "\ufeff".encode("utf-16-be") + TEXT.encode("utf-16-be"),
+        Contents("csv", encoding="utf-16-be"),
+    ),
     "UTF-16 without a mark": (TEXT.encode("utf-16-le"), Contents("csv", encoding="utf-16-le")),
     "UTF-16, big end first, without a mark": (TEXT.encode("utf-16-be"), Contents("csv", encoding="utf-16-be")),
     "UTF-32": (TEXT.encode("utf-32"), Contents("csv", encoding="utf-32-le")),
     "packed UTF-16": (gzip.compress(TEXT.encode("utf-16")), Contents("csv", is_packed=True, encoding="utf-16-le")),
     "Parquet": (parquet(), Contents("parquet")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,7 +121,7 @@ FOREIGN = {
     "zeros": (bytes(5_000), "nothing but zeros"),
     "packed zeros": (gzip.compress(bytes(5_000_000)), "nothing but zeros"),
     "noise": (bytes(range(256)) * 20, "neither text nor Parquet"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
