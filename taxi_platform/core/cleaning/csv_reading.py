@@ -171,7 +171,7 @@ def _plain_file(raw: RawFile, text: CsvText, work: Path) -> Path:
 
 
 def _layout(raw: RawFile) -> CsvLayout:
-    header, *rows = [*islice(_lines_of(raw), 1 + _PEEK)] or [""]
+    header, *rows = [*islice(_lines_of(raw, peeking=True), 1 + _PEEK)] or [""]
     names, peeked = _split(header), [_split(row) for row in rows if row != raw.cut_line]
     widths = Counter(map(len, peeked))
     # Some eras' rows have more fields than their header names; what most rows do is the layout, not a defect.
@@ -237,7 +237,7 @@ def _rows_of(raw: RawFile) -> Iterator[str]:
     return islice(_lines_of(raw), 1, None)
 
 
-def _lines_of(raw: RawFile) -> Iterator[str]:
+def _lines_of(raw: RawFile, *, peeking: bool = False) -> Iterator[str]:
     """The lines of a CSV, the header first."""
-    for block in plain_blocks(raw.path, _text_of(raw), raw.encoding):
+    for block in plain_blocks(raw.path, _text_of(raw), raw.encoding, peeking=peeking):
         yield from block.decode().removesuffix("\n").split("\n")
