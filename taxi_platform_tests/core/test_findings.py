@@ -321,7 +321,7 @@ def test_the_rejects_of_a_month_without_rows_are_not_judged() -> None:
 
 def test_a_parquet_file_has_as_many_rows_as_the_catalogue_says_or_the_difference_is_told(month: Outcome) -> None:
     publication = replace(month.raw.publication, url="file:///green_tripdata_2021-01.parquet")
-    raw = replace(month.raw, publication=publication, rows=76_518)
+    raw = replace(month.raw, publication=publication, contents="parquet", rows=76_518)
 
     assert findings.row_count_as_published(raw, 76_518).holds
     found = findings.row_count_as_published(raw, 76_520)

@@ -89,7 +89,7 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
         raise corrupt(f"the Parquet file is damaged or cannot be read ({size:,} bytes)", str(error)) from error
     if not examined.lines:
         raise corrupt("the file has no header", "the source published an empty file")
-    if examined.lines == 1 and "," not in examined.header:
+    if examined.lines == 1 and "," not in examined.header and not examined.header.strip(' "').isidentifier():
         raise corrupt(
             f"a text came instead of the file: {examined.header[:_SHOWN]!r}",
             "the source answers so that it has no file",
