@@ -24,6 +24,7 @@ CHECKS = {
         "schema_matches_contract": True,
         "required_values_present": True,
         "month_has_not_shrunk": True,
+        "file_is_plain": False,
         "known_columns_only": False,
         "known_codes_only": False,
         "pickups_inside_month": False,
@@ -34,6 +35,8 @@ CHECKS = {
     "lake": {"lake_matches_cleaned": True},
     "warehouse": {"table_matches_lake": True, "zone_view_matches_table": False},
 }
+#: The checks on each layer that are about the dataset, not about one of its months: no run of a month evaluates them.
+CHECKS_OF_THE_DATASET = {"raw": {"newest_month_is_here": False}}
 #: What `checks_of` says of a month nothing is wrong with.
 ALL_PASS = {name: True for checks in CHECKS.values() for name in checks}
 
