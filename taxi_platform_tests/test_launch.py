@@ -121,7 +121,7 @@ def test_why_a_run_failed_is_the_last_thing_said(tmp_path: Path) -> None:
     assert of_make.startswith("make: ***")
 
 
-@pytest.mark.parametrize("name", ["my trips, and Anna's", 'a*b[c]{d}%20#e "f" $HOME ñ日\n~ g'])
+@pytest.mark.parametrize("name", ["my trips, and Anna's", "f9=77", 'a*b[c]{d}%20#e "f" $HOME ñ日\n~ g'])
 def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     outcome = make("run", TAXI_DATA_DIR=str(folder))

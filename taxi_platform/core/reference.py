@@ -15,6 +15,7 @@ import pyarrow as pa
 from taxi_platform.core.catalog.model import Column, ColumnType, ReferenceContract, normalized
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.source.files import RawFile
+from taxi_platform.core.source.text import CsvText, plain_blocks
 
 #: Bytes of the largest file that is read: the zone lookup has 12,000, and a file is held in memory.
 LARGEST_FILE = 64 * 2**20
@@ -57,15 +58,13 @@ def read_reference_file(contract: ReferenceContract, raw: RawFile) -> pa.Table:
     Raises:
         TaxiPlatformError: The file is not what the contract says, or is too large to be it.
     """
-    url = raw.publication.url
-    if raw.bytes > LARGEST_FILE:
-        raise _refusal(contract, url, _UnfitError(f"it has {raw.bytes:,} bytes; {LARGEST_FILE:,} are read at most"))
-    try:
-        with raw.path.open(encoding=raw.encoding, newline="") as file:
-            text = file.read()
-    except UnicodeError as error:
-        raise _refusal(contract, url, _UnfitError(f"its bytes are no text in {raw.encoding}: {error}")) from error
-    return read_reference_text(contract, text, url)
+    url, text = raw.publication.url, raw.text or CsvText()
+    if raw.edition == "parquet":
+        raise _refusal(contract, url, _UnfitError("it is a Parquet file, not a CSV"))
+    if (size := max(raw.bytes, text.bytes)) > LARGEST_FILE:
+        raise _refusal(contract, url, _UnfitError(f"it has {size:,} bytes; {LARGEST_FILE:,} are read at most"))
+    plain = b"".join(plain_blocks(raw.path, text, raw.encoding)).decode()
+    return read_reference_text(contract, plain, url)
 
 
 def read_reference_text(contract: ReferenceContract, text: str, url: str) -> pa.Table:

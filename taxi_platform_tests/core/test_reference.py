@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.core.errors import TaxiPlatformError
@@ -212,7 +214,10 @@ def test_the_same_zones_are_read_however_programs_write_them(text: str) -> None:
             r"its columns are .*LocationID.*; none of them is location_id",
         ),
         (_with_lines(lambda at, it: it if at else ""), r"its columns are 1, EWR.*; none of them is location_id"),
-        (_with_lines(lambda at, it: f'{it}\n"{"x" * 200_000}"'), r"is no CSV: field larger than field limit"),
+        (
+            _with_lines(lambda at, it: f'{it}\n"{"x" * 200_000}"'),
+            r"location_id is 'x{59}…' in line 2, which is not a whole number",
+        ),
     ],
     ids=[
         "a surplus value",
@@ -247,3 +252,22 @@ def test_blank_lines_are_no_zones(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path: Path) -> None:
     assert read_text(tmp_path, "\ufeff" + "\n".join(lines_of(SHIPPED))).num_rows == 265
+
+
+@pytest.mark.parametrize("name", ["taxi_zone_lookup.csv", "taxi_zone_lookup.csv.gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_lookup_is_read_whatever_it_is_packed_in_and_written_in(
+    name: str, encoding: str, end: str, tmp_path: Path
+) -> None:
+    content = end.join([*SHIPPED.read_text(encoding="utf-8").splitlines(), ""]).encode(encoding)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert read_reference_file(ZONES, raw_file(path)).equals(read_reference_file(ZONES, raw_file(SHIPPED)))
+
+
+def test_a_lookup_that_is_parquet_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "taxi_zone_lookup.csv"
+    pq.write_table(pa.table({"LocationID": [1]}), path)
+    with pytest.raises(TaxiPlatformError, match="it is a Parquet file, not a CSV"):
+        read_reference_file(ZONES, raw_file(path))

@@ -265,7 +265,11 @@ class TripContract(TableContract):
         Raises:
             KeyError: There is none.
         """
-        return {known: column for column in self.columns for known in column.published_names}[normalized(name)]
+        return self._published[normalized(name)]
+
+    @cached_property
+    def _published(self) -> dict[str, Column]:
+        return {known: column for column in self.columns for known in column.published_names}
 
     def layout_of(self, month: Month, edition: Literal["csv", "parquet"]) -> Layout:
         """The layout TLC used for an edition in that month; the oldest known one for months before it."""

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from taxi_platform.core.cleaning.fields import RawField, RawTable, fields_of
 from taxi_platform.core.engine import parquet, path_literal
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.room import require_room
 from taxi_platform.core.source.contents import DAMAGED, Contents, unpacking
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import LONGEST_LINE, CsvText, examine, plain_blocks
@@ -77,7 +78,8 @@ def csv_table(raw: RawFile, work: Path) -> RawTable:
         work: A folder for the time of the reading: what is packed or not plain is written there as plain text.
 
     Raises:
-        TaxiPlatformError: The file is packed and no longer what was fetched, or its header does not fit its rows.
+        TaxiPlatformError: The file is packed and no longer what was fetched, its header does not fit its rows, or the
+            disk has no room for its plain text.
     """
     try:
         text = _text_of(raw)
@@ -161,6 +163,7 @@ def _plain_file(raw: RawFile, text: CsvText, work: Path) -> Path:
     if text.is_plain and not text.is_packed:
         return raw.path
     path = work / "plain.csv"
+    require_room(work, text.bytes, where=str(path), what=f"the plain text of {raw.path.name}")
     with path.open("wb") as plain:
         if text.is_plain:
             with unpacking(raw.path) as packed:
@@ -171,7 +174,7 @@ def _plain_file(raw: RawFile, text: CsvText, work: Path) -> Path:
 
 
 def _layout(raw: RawFile) -> CsvLayout:
-    header, *rows = [*islice(_lines_of(raw), 1 + _PEEK)] or [""]
+    header, *rows = [*islice(_lines_of(raw, peeking=True), 1 + _PEEK)] or [""]
     names, peeked = _split(header), [_split(row) for row in rows if row != raw.cut_line]
     widths = Counter(map(len, peeked))
     # Some eras' rows have more fields than their header names; what most rows do is the layout, not a defect.
@@ -237,7 +240,7 @@ def _rows_of(raw: RawFile) -> Iterator[str]:
     return islice(_lines_of(raw), 1, None)
 
 
-def _lines_of(raw: RawFile) -> Iterator[str]:
+def _lines_of(raw: RawFile, *, peeking: bool = False) -> Iterator[str]:
     """The lines of a CSV, the header first."""
-    for block in plain_blocks(raw.path, _text_of(raw), raw.encoding):
+    for block in plain_blocks(raw.path, _text_of(raw), raw.encoding, peeking=peeking):
         yield from block.decode().removesuffix("\n").split("\n")

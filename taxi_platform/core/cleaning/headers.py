@@ -40,8 +40,10 @@ def require_whole_header(contract: TripContract, month: Month, raw: RawFile, tab
             cause="this is no file of this dataset, or TLC renamed a column",
             fix=f"if it was renamed, add the new name to the column's `names` in {contract.dataset}.yaml",
         )
+    if not table.surplus:
+        return
     known = [{_named(contract, name) for name in layout.header} for layout in contract.layouts]
-    if table.surplus and not any(header <= here for header in known):
+    if not any(header <= here for header in known):
         raise TaxiPlatformError(
             f"the header names {len(table.fields)} fields and the rows have {table.surplus} more, which are empty",
             about=f"{contract.dataset} {month}",

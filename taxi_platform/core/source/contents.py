@@ -71,6 +71,10 @@ class ForeignFileError(ValueError):
         self.what, self.fix = what, fix
 
 
+class DamagedParquetError(ValueError):
+    """A Parquet file is not what its footer says, or cannot be decoded; the text is the reader's own reason."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a file is.

@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxi_platform.core.source.contents import DAMAGED, Edition, Encoding, ForeignFileError, identify
+from taxi_platform.core.source.contents import (
+    DAMAGED,
+    DamagedParquetError,
+    Edition,
+    Encoding,
+    ForeignFileError,
+    identify,
+)
 from taxi_platform.core.source.errors import CorruptError
 from taxi_platform.core.source.files import Publication
-from taxi_platform.core.source.parquet_check import DamagedParquetError, verify_parquet
 from taxi_platform.core.source.text import CsvText, UnreadableTextError, examine
 
 #: Characters shown of a text that is none of a table.
@@ -61,6 +67,9 @@ def inspect(path: Path, publication: Publication, about: str) -> Inspection:
     try:
         contents = identify(path)
         if contents.edition == "parquet":
+            # Only who has a Parquet file waits for pyarrow's functions to be imported.
+            from taxi_platform.core.source.parquet_check import verify_parquet
+
             return Inspection(verify_parquet(path), "utf-8", contents="parquet")
         examined = examine(path, contents)
     except ForeignFileError as error:

@@ -21,13 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import ipc
 
+from taxi_platform.core.source.contents import DamagedParquetError
+
 #: Columns decoded at the same time; each holds one column of one row group in memory.
 _THREADS = 2
 _TIME_UNITS = {"TIMESTAMP_MILLIS": "milliseconds", "TIMESTAMP_MICROS": "microseconds"}
-
-
-class DamagedParquetError(ValueError):
-    """The file is not what its footer says, or cannot be decoded; the text is the reader's own reason."""
 
 
 def verify_parquet(path: Path) -> int:

@@ -26,6 +26,8 @@ LONGEST_LINE = 4 << 20
 MOST_FIELDS = 5_000
 
 _CHUNK = 1 << 20
+#: Bytes read at a time where only the first lines are wanted.
+_PEEKED = 1 << 15
 _BLANK_LINES = re.compile(rb"\n{2,}")
 _FIRST_LINE = re.compile(rb"[\r\n]*([^\r\n]+)(\r\n|\r|\n)")
 _LF, _CR = b"\n\r"
@@ -83,7 +85,7 @@ def examine(path: Path, contents: Contents) -> Examined:
     look.end()
     text = CsvText(contents.is_packed, look.is_plain, look.has_quotes, look.has_odd_numbers, look.bytes)
     plain = _PlainText()
-    blocks = plain.blocks(_chunks(path, contents))
+    blocks = plain.blocks(_chunks(path, contents, at_once=_PEEKED if look.is_plain else None))
     first = next(blocks, b"")
     header = first.partition(b"\n")[0].decode()
     if (names := header.count(",") + 1) > MOST_FIELDS:
@@ -95,10 +97,17 @@ def examine(path: Path, contents: Contents) -> Examined:
     return Examined(text, lines, header, encoding, plain.cut_line if lines > 1 else None)
 
 
-def plain_blocks(path: Path, text: CsvText, encoding: Encoding) -> Iterator[bytes]:
-    """The plain text of a CSV in blocks of whole lines: UTF-8, each line ended by LF, none of them blank."""
+def plain_blocks(path: Path, text: CsvText, encoding: Encoding, *, peeking: bool = False) -> Iterator[bytes]:
+    """The plain text of a CSV in blocks of whole lines: UTF-8, each line ended by LF, none of them blank.
+
+    Args:
+        path: The file.
+        text: How it is written.
+        encoding: In which encoding.
+        peeking: Whether only the first lines are wanted.
+    """
     contents = Contents("csv", text.is_packed, "utf-8" if encoding == "latin-1" else encoding)
-    yield from _PlainText().blocks(_chunks(path, contents))
+    yield from _PlainText().blocks(_chunks(path, contents, at_once=_PEEKED if peeking else None))
 
 
 def unpacked_chunks(path: Path, text: CsvText) -> Iterator[bytes]:
@@ -106,7 +115,7 @@ def unpacked_chunks(path: Path, text: CsvText) -> Iterator[bytes]:
     yield from _chunks(path, Contents("csv", text.is_packed))
 
 
-def _chunks(path: Path, contents: Contents) -> Iterator[bytes]:
+def _chunks(path: Path, contents: Contents, at_once: int | None = None) -> Iterator[bytes]:
     """The bytes of a CSV, unpacked, without a byte order mark, and as UTF-8 where they are UTF-16 or UTF-32.
 
     No piece ends between CR and LF.
@@ -114,7 +123,7 @@ def _chunks(path: Path, contents: Contents) -> Iterator[bytes]:
     wide = None if contents.encoding == "utf-8" else codecs.getincrementaldecoder(contents.encoding)()
     held, is_first = b"", True
     with unpacking(path) if contents.is_packed else path.open("rb") as file:
-        while piece := file.read(_CHUNK):
+        while piece := file.read(at_once or _CHUNK):
             if wide is not None:
                 try:
                     piece = wide.decode(piece).encode()

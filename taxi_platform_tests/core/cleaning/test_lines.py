@@ -11,7 +11,7 @@ import pytest
 
 from taxi_platform.core.cleaning import clean, reading
 from taxi_platform.core.cleaning.csv_reading import line_table
-from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.errors import DiskFullError, TaxiPlatformError
 from taxi_platform.core.month import Month
 from taxi_platform_tests.core.cleaning.months import (
     HEADER,
@@ -23,6 +23,7 @@ from taxi_platform_tests.core.cleaning.months import (
     raw_file,
     trip,
 )
+from taxi_platform_tests.disks import disk
 
 QUOTED_HEADER = ",".join(f'"{name}"' for name in TRIP)
 LINE_ENDS = pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
@@ -286,3 +287,13 @@ def test_a_packed_file_that_was_damaged_after_its_fetch_is_told(tmp_path: Path) 
 def test_what_was_unpacked_does_not_stay_while_the_month_is_written(tmp_path: Path) -> None:
     clean_bytes(tmp_path, f"{HEADER}\n{trip()}\n".encode(), "yellow_tripdata_2021-01.csv.gz")
     assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_packed_file_that_the_disk_cannot_hold_unpacked_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "yellow_tripdata_2021-01.csv.gz"
+    path.write_bytes(gzip.compress(f"{HEADER}\n{(trip() + chr(10)) * 200_000}".encode(), 9))
+    raw = raw_file(path)
+    assert raw.bytes < 200_000
+    with disk(tmp_path / "small", "16m") as folder, pytest.raises(DiskFullError) as error:
+        clean(YELLOW, Month.parse("2021-01"), raw, YELLOW.actions(), folder)
+    assert f"no room for the plain text of {path.name} of 17.2 MB" in str(error.value)
