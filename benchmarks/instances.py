@@ -22,7 +22,8 @@ import dagster as dg
 
 from benchmarks.months import CATALOG, LATEST
 from benchmarks.work import tell, work
-from taxi_platform.core.lake import object_key
+from taxi_platform.core.lake import object_key, open_lake
+from taxi_platform.io_managers.records import LAKE_VERSION
 from taxi_platform_tests.assets.platform import ALL_PASS
 
 _LAYERS = ("raw", "cleaned", "quarantine", "lake", "warehouse")
@@ -70,8 +71,15 @@ def remember(data: Path, count: int) -> None:
                 place = data / "lake" / object_key(contract, month)
                 place.parent.mkdir(parents=True)
                 place.touch()
+            versions = open_lake(str(data / "lake"), data).versions(contract)
+            for month in months:
                 for layer in _LAYERS:
-                    told = {"source URL": "somewhere", "ETag": f'"{month}"', "bytes": 1}
+                    told = {
+                        "source URL": "somewhere",
+                        "ETag": f'"{month}"',
+                        "bytes": 1,
+                        LAKE_VERSION: versions.get(month, ""),
+                    }
                     event = dg.AssetMaterialization([layer, contract.table], partition=str(month), metadata=told)
                     instance.report_runless_asset_event(event)
 

@@ -9,6 +9,7 @@ from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
 from taxi_platform.automation.jobs import build_jobs
+from taxi_platform.automation.lateness import build_lateness_check
 from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
@@ -37,7 +38,10 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_warehouse_asset(contract, catalog) for contract in trips),
             build_zones_asset(catalog),
         ],
-        asset_checks=[check for contract in trips for check in build_checks(contract, catalog)],
+        asset_checks=[
+            *(check for contract in trips for check in build_checks(contract, catalog)),
+            *(build_lateness_check(contract) for contract in trips),
+        ],
         jobs=build_jobs(catalog),
         sensors=[
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),

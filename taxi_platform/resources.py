@@ -24,6 +24,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
+from taxi_platform.core.warehouse.identity import store_of
 from taxi_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class WarehouseResource(dg.ConfigurableResource):
 
     url: str
     gcp_credentials: str = ""
+
+    @property
+    def store(self) -> str:
+        """The name by which records tell this store from others; it holds no secret."""
+        return store_of(self.url)
 
     def open(self, catalog: Catalog, run: str = "") -> Warehouse:
         """The warehouse, as used by a run."""

@@ -4,7 +4,6 @@ Next: `cleaned.py`.
 """
 
 import time
-from datetime import timedelta
 
 import dagster as dg
 
@@ -15,10 +14,6 @@ from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import SourceResource
-
-#: TLC publishes a month 48 to 106 days after its end, so up to 89 days may pass between one month and the next. Dagster
-#: counts when any month was materialized last: a backfill of old ones hides for a while that the newest is late.
-FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=65), fail_window=timedelta(days=95))
 
 
 def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefinition:
@@ -31,7 +26,6 @@ def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefini
         kinds={"raw", "file"},
         metadata={"documentation": dg.MetadataValue.url(contract.documentation)},
         io_manager_key="raw_io_manager",
-        freshness_policy=FRESH,
         pool="source",
     )
     def raw_trips(context: dg.AssetExecutionContext, source: SourceResource) -> RawFile:

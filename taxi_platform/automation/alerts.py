@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import dagster as dg
 
+from taxi_platform.automation.history import CAUSE, Clock, clock
 from taxi_platform.automation.outcomes import REPLACED_BY, RETRIED_AFTER, failure_of, is_over, layers_of, subject_of
-from taxi_platform.automation.sensors import Clock, clock
 from taxi_platform.resources import AlertsResource
 
 #: Of one dataset, month and cause, nobody hears twice in this time.
@@ -76,10 +76,17 @@ class Memory:
         """The text a sensor keeps."""
         return json.dumps(asdict(self))
 
-    def failed(self, alert: Alert, made: set[str], unmade: set[str], now: float) -> list[Alert]:
-        """Remember a failure; it is news if nobody was told of it in the quiet period."""
+    def failed(
+        self, alert: Alert, made: set[str], unmade: set[str], now: float, *, by_itself: bool = False
+    ) -> list[Alert]:
+        """Remember a failure; it is news if nobody was told of it in the quiet period.
+
+        Nor is it, however long that was ago, where the platform asked `by_itself` once more for what has not recovered.
+        """
         key, known = f"{alert.about}: {alert.cause}", alert.about in self.failing
-        is_news = now - self.told.get(key, 0.0) >= QUIET.total_seconds()
+        is_news = now - self.told.get(key, 0.0) >= QUIET.total_seconds() and not (
+            by_itself and known and key in self.told
+        )
         if is_news or known:
             self.hushed.pop(alert.about, None)
             self.failing[alert.about] = sorted({*self.failing.get(alert.about, [])} - made | unmade)
@@ -102,7 +109,11 @@ class Memory:
 
     def overdue(self, now: float) -> list[Alert]:
         """What went unsaid in a quiet period that is over now, and has not recovered since."""
-        self.told = {key: at for key, at in self.told.items() if now - at < QUIET.total_seconds()}
+        self.told = {
+            key: at
+            for key, at in self.told.items()
+            if now - at < QUIET.total_seconds() or key.partition(": ")[0] in self.failing
+        }
         hushed = list(self.hushed.values())
         return [it for alert, unmade in hushed for it in self.failed(Alert(**alert), set(), {*unmade}, now)]
 
@@ -173,7 +184,8 @@ def _news_of(instance: dg.DagsterInstance, run: dg.DagsterRun, ui_url: str, memo
     if run.status != dg.DagsterRunStatus.FAILURE or REPLACED_BY in run.tags:
         return []  # the run that came in its place will tell
     cause, why = failure_of(instance, run)
-    return memory.failed(Alert(about, cause, f"{why[:_LONGEST_TEXT]}\n{link}"), *layers_of(instance, run), now)
+    alert, by_itself = Alert(about, cause, f"{why[:_LONGEST_TEXT]}\n{link}"), CAUSE in run.tags
+    return memory.failed(alert, *layers_of(instance, run), now, by_itself=by_itself)
 
 
 def _send(alerts: AlertsResource, queue: list[tuple[Alert, list[int]]]) -> list[tuple[Alert, list[int]]]:

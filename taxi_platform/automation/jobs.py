@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_platform.automation import lateness
 from taxi_platform.automation.outcomes import DATASET
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
@@ -37,11 +38,12 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
 
 def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
     to_lake = ("raw", "cleaned", "quarantine", "lake")
+    of_the_dataset = dg.AssetSelection.checks(lateness.key_of(contract))  # which a run of one month is not about
 
     def job(name: str, layers: tuple[str, ...], description: str) -> "Job":
         return dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*([layer, contract.table] for layer in layers)),
+            selection=dg.AssetSelection.assets(*([layer, contract.table] for layer in layers)) - of_the_dataset,
             description=description,
             executor_def=dg.in_process_executor,
             op_retry_policy=retries,

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from taxi_platform.automation import watch
-from taxi_platform.automation.history import months_of, unfinished
-from taxi_platform.automation.outcomes import DATASET
-from taxi_platform.automation.sensors import CAUSE, LONGEST_LOOK, NEW_YORK
+from taxi_platform.automation.freshness import UNKNOWN, name_of
+from taxi_platform.automation.history import (
+    NEW_YORK,
+    OVERDUE,
+    last_request,
+    months_of,
+    run_request,
+    statement_of,
+    unfinished,
+)
+from taxi_platform.automation.sensors import LONGEST_LOOK, objects
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import NotPublishedError, RetryPolicy, Source, UnavailableError
-from taxi_platform.resources import SourceResource
+from taxi_platform.resources import LakeResource, SourceResource, WarehouseResource
 
 #: A schedule does not come back for a month: a source that does not answer is asked again at once.
 _PERSISTENT = RetryPolicy(attempts=3, longest_wait=2.0, timeout=10.0, deadline=25.0)
@@ -42,21 +50,34 @@ def build_monthly_schedule(
         description=f"Runs {contract.dataset} months that should be here by now: the safety net below the sensor.",
     )
     def monthly(
-        context: dg.ScheduleEvaluationContext, source: SourceResource
+        context: dg.ScheduleEvaluationContext,
+        source: SourceResource,
+        lake: LakeResource,
+        warehouse: WarehouseResource,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time.astimezone(NEW_YORK)
         busy = unfinished(context.instance, contract)  # first: a month whose run ends before the next line is here
-        due = watch.overdue(contract.first_month, at.date(), months_of(context.instance, table))
+        there, known = objects(context, lake, contract), months_of(context.instance, table)
+
+        def is_loaded(month: Month) -> bool:
+            stored = UNKNOWN if there is None else there.get(month)
+            return not statement_of(
+                context.instance, contract, month, stored=stored, store=warehouse.store
+            ).table_is_behind
+
+        due = watch.overdue(contract.first_month, at.date(), known, is_loaded)
         absent = [month for month in due if month not in busy]
-        late = _unpublished(source.open(catalog, _PERSISTENT), contract, absent)
+        versions = _versions(source.open(catalog, _PERSISTENT), contract, absent)
+        late = [month for month in absent if versions.get(month, UNKNOWN) is None]
         told = f"not published, though it should be: {', '.join(map(str, late))}"
         for month in absent:
             if month not in late:
-                yield dg.RunRequest(
-                    run_key=f"{contract.dataset} {month} due {at:%Y-%m-%d}",
-                    partition_key=str(month),
-                    tags={DATASET: contract.dataset, CAUSE: "overdue"},
-                )
+                last = last_request(context.instance, job, contract, month)
+                wanted = name_of(versions.get(month) or (last.wanted if last else UNKNOWN))
+                # Once a month it is asked for whatever the sensors wait for; they count on from there.
+                attempt = last.attempt + 1 if last and last.wanted == wanted else 1
+                request = run_request(contract, month, OVERDUE, wanted, attempt, last, at.timestamp())
+                yield request.with_replaced_attrs(run_key=f"{contract.dataset} {month} due {at:%Y-%m-%d}")
         if late:
             context.log.warning(f"{contract.dataset}: {told}")
         if late == absent:
@@ -77,15 +98,18 @@ def build_zones_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinit
     )
 
 
-def _unpublished(store: Source, contract: TripContract, months: Iterable[Month]) -> list[Month]:
-    """The months that are certainly not published; of a source that does not answer, the runs ask more patiently."""
-    found: list[Month] = []
+def _versions(store: Source, contract: TripContract, months: Iterable[Month]) -> dict[Month, str | None]:
+    """The versions of months that are published, and None for those that certainly are not.
+
+    Of a source that does not answer, some are missing: the runs ask more patiently.
+    """
+    found: dict[Month, str | None] = {}
     started = time.monotonic()
     for month in months:
         try:
-            store.probe(contract, month)
+            found[month] = store.probe(contract, month).version
         except NotPublishedError:
-            found.append(month)
+            found[month] = None
         except UnavailableError:
             break
         if time.monotonic() - started > LONGEST_LOOK:

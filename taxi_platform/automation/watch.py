@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import TypeAdapter
 
+from taxi_platform.automation.freshness import Statement
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import Publication
@@ -22,10 +23,15 @@ _ON_THEIR_WAY = 3
 _HOLES = 12
 #: How many months one look at the source asks for: new ones, and known ones that may have been republished.
 NEW_PER_TICK, KNOWN_PER_TICK = 4, 3
+#: And so many of those that did not agree when they were looked at last.
+UNSETTLED_PER_TICK = 4
 #: After a refusal the source is left alone for this long, and twice as long after each further one.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=15).total_seconds(), timedelta(hours=24).total_seconds()
 #: More doublings than it takes to get from the one to the other would only grow into numbers no clock has.
 _DOUBLINGS = 7
+
+#: Why a month is looked at.
+Turn = Literal["new", "unsettled", "known"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,14 @@ class Watch:
     """What is remembered between two looks at a source.
 
     Attributes:
-        requested: Month -> version, of what runs were requested for and is not here: it is not requested again. Also
-            of what is here without a record of what was published then: it is requested once it changes.
+        requested: Month -> version that the source announced, of what did not agree at the last look: the month is
+            looked at again before others. Whether a run is asked for goes by the runs there were, not by this.
+        seen: Month -> version that the source announced first, of what is here without a record of what was published
+            then: once it announces another one, the month differs.
         walked: The known month that was looked at last.
         asked: The new month that was asked for last.
+        retried: The month that did not agree and was looked at last.
+        judged: What was said last of whether the newest month is here; it is said again once it is another.
         refusals: How often in a row the source has refused to answer.
         quiet_until: Until when it is left alone, in seconds since 1970.
     """
@@ -46,6 +56,9 @@ class Watch:
     asked: str = ""
     refusals: int = 0
     quiet_until: float = 0.0
+    seen: Mapping[str, str] = field(default_factory=dict[str, str])
+    retried: str = ""
+    judged: str = ""
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> Self:
@@ -63,7 +76,7 @@ class Watch:
 
     @property
     def months(self) -> set[Month]:
-        """The months runs were requested for."""
+        """The months that did not agree at the last look."""
         return {Month.parse(key) for key in self.requested}
 
     def is_quiet(self, now: float) -> bool:
@@ -75,63 +88,45 @@ class Watch:
         pause = max(_FIRST_PAUSE * 2 ** min(self.refusals, _DOUBLINGS), asked_to_wait or 0.0)
         return replace(self, refusals=self.refusals + 1, quiet_until=now + min(pause, _LONGEST_PAUSE))
 
-    def having_looked_at(self, month: Month, *, is_new: bool) -> Self:
+    def having_looked_at(self, month: Month, turn: Turn) -> Self:
         """It was this month's turn."""
-        return replace(self, asked=str(month)) if is_new else replace(self, walked=str(month))
+        match turn:
+            case "new":
+                return replace(self, asked=str(month))
+            case "unsettled":
+                return replace(self, retried=str(month))
+            case "known":
+                return replace(self, walked=str(month))
 
     def after_answers(self) -> Self:
         """The source has answered whatever it was asked."""
         return replace(self, refusals=0, quiet_until=0.0)
 
-    def having_found(self, month: Month, found: Publication, before: Publication | None) -> tuple[Self, bool]:
+    def having_found(self, month: Month, found: Publication, statement: Statement) -> tuple[Self, bool]:
         """What is published of a month is known.
 
         Args:
             month: The month.
             found: What is published now.
-            before: What was published when the month was materialized last; None if it never was.
+            statement: What is where of it.
 
         Returns:
-            What to remember of it, and whether the month is to be run.
+            What to remember of it, and whether what is published is not in the lake.
         """
-        others = {key: it for key, it in self.requested.items() if key != str(month)}
-        is_other = is_changed(before, found) if before else True
-        if is_other is False:
-            return replace(self, requested=others), False
-        asked = self.requested.get(str(month))
-        is_due = asked != found.version and (is_other is True or asked is not None)
-        return replace(self, requested={**others, str(month): found.version}), is_due
+        key, others, seen = str(month), {**self.requested}, {**self.seen}
+        asked = others.pop(key, None)
+        is_other = is_changed(statement.published, found) if statement.published else True
+        if is_other is None:
+            seen.setdefault(key, asked or found.version)
+            is_other = seen[key] != found.version
+        else:
+            seen.pop(key, None)
+        differs = is_other or statement.lake_is_behind
+        return replace(self, requested={**others, key: found.version} if differs else others, seen=seen), differs
 
-
-@dataclass(frozen=True)
-class Seen:
-    """What is remembered between two looks at a lake.
-
-    Attributes:
-        versions: Month -> version of its object, of what was loaded or requested; loads that failed are not repeated.
-    """
-
-    versions: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @classmethod
-    def from_cursor(cls, cursor: str | None) -> Self:
-        """Read what `to_cursor` wrote; one that cannot be read is as good as none."""
-        try:
-            return cls(TypeAdapter(dict[str, str]).validate_json(cursor or "{}"))
-        except ValueError:
-            return cls()
-
-    def to_cursor(self) -> str:
-        """The text a sensor keeps."""
-        return json.dumps(self.versions)
-
-    def unseen(self, there: Mapping[Month, str]) -> dict[Month, str]:
-        """The objects that are others than were seen."""
-        return {month: version for month, version in there.items() if self.versions.get(str(month)) != version}
-
-    def having_seen(self, month: Month, version: str) -> Self:
-        """It was this object's turn."""
-        return replace(self, versions={**self.versions, str(month): version})
+    def having_gone(self, month: Month) -> Self:
+        """Nothing is published of this month, any more: there is nothing that the lake could lack."""
+        return replace(self, requested={key: it for key, it in self.requested.items() if key != str(month)})
 
 
 def is_changed(before: Publication, now: Publication) -> bool | None:
@@ -177,16 +172,54 @@ def known_months(known: Iterable[Month], watch: Watch) -> list[Month]:
     return _in_turn(sorted(known), watch.walked, KNOWN_PER_TICK)
 
 
-def overdue(first: Month, today: date, here: Iterable[Month]) -> list[Month]:
-    """The months that should be here by now, even at TLC's slowest, and are not.
+def unsettled_months(watch: Watch, busy: Iterable[Month] = ()) -> list[Month]:
+    """The months to look at again because they did not agree, unless runs are at work; all of them have their turn."""
+    return _in_turn(sorted(watch.months - {*busy}), watch.retried, UNSETTLED_PER_TICK)
 
-    They are those since the newest that is here, and what failed or was passed over in the year before it.
+
+def due(first: Month, today: date) -> Month | None:
+    """The newest month that should be here by now, even at TLC's slowest; None where there is none yet."""
+    return publishable(first, today, LATEST_LAG)
+
+
+def lateness(first: Month, today: date, here: Iterable[Month]) -> tuple[bool, str]:
+    """Whether a dataset's newest month is late, and that in words. Old months that came lately change nothing of it.
+
+    Args:
+        first: The dataset's first month.
+        today: The date in New York.
+        here: The months that were fetched.
     """
-    last, here = publishable(first, today, LATEST_LAG), set(here)
+    last, newest = due(first, today), max(here, default=None)
+    if newest is None:
+        return False, "not judged: no month was fetched yet"
+    if last is None or newest >= last:
+        return False, f"the newest month is {newest}"
+    return True, (
+        f"the newest month is {newest}; {last} should be here: it ended on {last.next.first_day - timedelta(days=1)}, "
+        f"and TLC has never taken longer than {LATEST_LAG.days} days to publish a month"
+    )
+
+
+def overdue(
+    first: Month, today: date, known: Iterable[Month], is_loaded: Callable[[Month], bool] = lambda _: True
+) -> list[Month]:
+    """The months that should be in the table by now, even at TLC's slowest, and are not.
+
+    They are those since the newest that was ever loaded, and what failed, was passed over or is stale in the year
+    before it.
+
+    Args:
+        first: The dataset's first month.
+        today: The date in New York.
+        known: The months that were ever loaded, into whatever store.
+        is_loaded: Whether the table holds what it should of such a month.
+    """
+    last, known = due(first, today), set(known)
     if last is None:
         return []
-    since = max(min(here), max(here).minus(_HOLES)) if here else last
-    return [it for it in since.until(last) if it >= first and it not in here]
+    since = max(min(known), max(known).minus(_HOLES)) if known else last
+    return [it for it in since.until(last) if it >= first and not (it in known and is_loaded(it))]
 
 
 def _in_turn(months: list[Month], last: str, count: int) -> list[Month]:

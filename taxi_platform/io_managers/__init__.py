@@ -24,7 +24,7 @@ def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManage
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(warehouse_of(init), catalog, spill_to)
+        return WarehouseIOManager(warehouse_of(init), init.resources.warehouse.store, catalog, spill_to)
 
     @dg.io_manager(required_resource_keys={"warehouse"})
     def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:

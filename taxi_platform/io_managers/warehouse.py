@@ -14,16 +14,14 @@ from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.failures import reported
 from taxi_platform.io_managers.loading import load_relation, months_of
-
-#: The metadata by which a materialization says which version of the lake's object was loaded.
-LAKE_VERSION = "lake version"
+from taxi_platform.io_managers.records import FILE_SHA256, LAKE_VERSION, RAW_SHA256, STORE
 
 
 class WarehouseIOManager(dg.IOManager):
     """Replaces a month of a dataset's table, and loads months from it."""
 
-    def __init__(self, warehouse: Warehouse, catalog: Catalog, spill_to: Path) -> None:
-        self._warehouse, self._catalog, self._spill_to = warehouse, catalog, spill_to
+    def __init__(self, warehouse: Warehouse, store: str, catalog: Catalog, spill_to: Path) -> None:
+        self._warehouse, self._store, self._catalog, self._spill_to = warehouse, store, catalog, spill_to
 
     def handle_output(self, context: dg.OutputContext, obj: ParquetFile) -> None:
         """Make the file's rows the month's only rows."""
@@ -37,10 +35,13 @@ class WarehouseIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/partition_row_count": rows,
+                STORE: self._store,
                 LAKE_VERSION: obj.version,
+                FILE_SHA256: obj.sha256,
                 "rows per second": round(rows / max(seconds, 1e-3)),
                 "seconds": round(seconds, 3),
             }
+            | ({RAW_SHA256: obj.known_lineage.source_sha256} if obj.known_lineage else {})
         )
 
     def load_input(self, context: dg.InputContext) -> Any:

@@ -35,6 +35,8 @@ CHECKS = {
     "lake": {"lake_matches_cleaned": True},
     "warehouse": {"table_matches_lake": True, "zone_view_matches_table": False},
 }
+#: The checks on each layer that are about the dataset, not about one of its months: no run of a month evaluates them.
+CHECKS_OF_THE_DATASET = {"raw": {"newest_month_is_here": False}}
 #: What `checks_of` says of a month nothing is wrong with.
 ALL_PASS = {name: True for checks in CHECKS.values() for name in checks}
 

@@ -88,7 +88,12 @@ def instance_on_disk(home: Path, config: str) -> dg.DagsterInstance:
 
 
 def run(
-    instance: dg.DagsterInstance, fails: str = "", dataset: str = "green", month: str = MONTH, layer: str = ""
+    instance: dg.DagsterInstance,
+    fails: str = "",
+    dataset: str = "green",
+    month: str = MONTH,
+    layer: str = "",
+    cause: str = "",
 ) -> dg.ExecuteInProcessResult:
     """A run like the platform's, which does nothing: of both layers, or of one; one of them may fail."""
     partitions = dg.MonthlyPartitionsDefinition(start_date="2021-01", fmt="%Y-%m")
@@ -110,7 +115,7 @@ def run(
         {"": f"{dataset}_trips_job", "raw": f"{dataset}_to_lake_job"}.get(layer, f"{dataset}_to_warehouse_job"),
         selection=dg.AssetSelection.assets(*chosen),
         executor_def=dg.in_process_executor,
-        tags={"taxi/dataset": dataset},
+        tags={"taxi/dataset": dataset, **({"taxi/cause": cause} if cause else {})},
     )
     defs = dg.Definitions([raw, warehouse], jobs=[job])
     return defs.resolve_job_def(job.name).execute_in_process(
@@ -251,6 +256,28 @@ def test_nobody_hears_twice_of_a_cause_in_the_quiet_period(
     run(instance, fails="raw")
     watch.look()
     assert len(endpoint.news()) == 1
+
+
+def test_of_a_month_that_is_asked_for_until_it_arrives_nobody_hears_twice_of_the_same_cause(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    for _ in range(4):
+        run(instance, fails="warehouse", layer="warehouse", cause="arrived in the lake")
+        watch.look()
+        watch.ahead += 2 * QUIET
+        watch.look()
+    assert endpoint.titles() == [f"green {MONTH} failed: step warehouse__green_trips"]
+    run(instance, fails="raw", cause="republished")  # another cause
+    watch.look()
+    assert endpoint.titles() == [f"green {MONTH} failed: step raw__green_trips"]
+    run(instance, cause="republished")
+    watch.look()
+    assert endpoint.titles() == [f"green {MONTH} recovered"]
+    watch.ahead += 2 * QUIET
+    watch.look()
+    run(instance, fails="warehouse", cause="republished")  # it was well in between
+    watch.look()
+    assert endpoint.titles() == [f"green {MONTH} failed: step warehouse__green_trips"]
 
 
 def test_a_month_that_fails_again_and_again_is_told_once_and_never_left_for_well(

@@ -1,6 +1,7 @@
 """From the lake to the warehouse: whatever arrives, from whomever, however old, is loaded once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,25 +126,28 @@ def test_the_object_of_a_run_that_somebody_replaces_is_loaded(
     assert automation.tick(ARRIVALS) == []
 
 
-def test_a_load_that_fails_is_not_asked_for_again_until_the_object_changes(
+def test_a_load_that_fails_is_asked_for_again_after_growing_pauses_and_at_once_when_the_object_changes(
     automation: Automation, put: Callable[[str, ParquetFile], None], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 and then nothing")
     put(OLD, ParquetFile(broken))
-    (run,) = automation.tick(ARRIVALS)
-    assert not run.success
-    assert "no whole Parquet file" in failure_of(run)
-    assert not [it for it in run.all_events if it.is_step_up_for_retry]  # trying again mends no file
-    for _ in range(3):
+    for hours in (1, 6, 24):
+        (run,) = automation.tick(ARRIVALS)
+        assert not run.success
+        assert "no whole Parquet file" in failure_of(run)
+        assert not [it for it in run.all_events if it.is_step_up_for_retry]  # trying again mends no file
+        assert f"{OLD} was asked for and did not arrive" in automation.skip_reason(ARRIVALS)
+        automation.cursors.clear()  # a restart that lost what is remembered
+        automation.clock.at += timedelta(hours=hours, seconds=-1)
         assert automation.tick(ARRIVALS) == []
-    automation.cursors.clear()  # a restart that lost what is remembered
-    assert automation.tick(ARRIVALS) == []
-    assert len(automation.refused) == 1
+        automation.clock.at += timedelta(seconds=1)
+    assert automation.refused == []
 
     put(OLD, by_hand(automation, tmp_path, 5))
     (run,) = automation.tick(ARRIVALS)
     assert run.success
+    assert automation.skip_reason(ARRIVALS) == NOTHING
 
 
 @pytest.mark.parametrize("job", ["green_trips_job", "green_to_lake_job", JOB])

@@ -12,7 +12,7 @@ from taxi_platform.automation.watch import KNOWN_PER_TICK, NEW_PER_TICK
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import SourceError
 from taxi_platform_tests.assets.platform import Platform, metadata_of
-from taxi_platform_tests.automation.ticks import Automation, report, runs_of, start
+from taxi_platform_tests.automation.ticks import Automation, bring, runs_of, start
 from taxi_platform_tests.core.source.server import Answer, Behaviour, Server, StoredFile, running_server
 
 DATASETS = ["yellow", "green", "fhv", "fhvhv"]
@@ -43,9 +43,14 @@ def publish(server: Server, month: str, version: str = "v1", dataset: str = "gre
 
 
 def here(automation: Automation, first: str, last: str, version: str = "v1") -> None:
-    """Months that were materialized as somebody published them."""
+    """Months that came as far as the lake, as somebody published them."""
     for month in Month.parse(first).until(Month.parse(last)):
-        report(automation.platform, "raw", "green", month, ETag=f'"{version}"', bytes=len(version))
+        bring(automation.platform, "green", month, ETag=f'"{version}"', bytes=len(version))
+
+
+def asked_for(month: str, again: str) -> str:
+    """What is said of a month that did not arrive."""
+    return f"{month} was asked for and did not arrive; it is asked for again from 2026-01-15 {again} EST"
 
 
 def request_of(automation: Automation) -> dg.RunRequest:
@@ -67,8 +72,9 @@ def test_a_month_is_asked_for_when_it_is_published_and_not_again(automation: Aut
     assert request.tags["taxi/cause"] == "published"
     assert request.tags["dagster/partition"] == NEWEST
 
+    automation.fail(GREEN, request)
     for _ in range(3):
-        assert automation.skip_reason(GREEN) == "nothing new"
+        assert automation.skip_reason(GREEN) == f"nothing new; {asked_for(NEWEST, '13:00')}"
 
 
 def test_where_nothing_is_known_the_months_on_their_way_are_asked_for_and_no_history(
@@ -78,7 +84,7 @@ def test_where_nothing_is_known_the_months_on_their_way_are_asked_for_and_no_his
         publish(server, str(month))
     assert automation.months(GREEN) == ["2025-09", "2025-10"]
     for _ in range(3):
-        assert automation.skip_reason(GREEN) == f"nothing new; {NEWEST} is not published yet"
+        assert automation.skip_reason(GREEN).startswith(f"nothing new; {NEWEST} is not published yet; 2025-")
 
 
 def test_a_month_published_after_its_successor_is_asked_for(automation: Automation, server: Server) -> None:
@@ -112,10 +118,14 @@ def test_a_republished_month_is_run_again_with_its_new_etag_once(automation: Aut
         assert automation.skip_reason(GREEN) == "nothing new"
 
     publish(server, "2025-03", "v2")
-    found = [request for _ in range(8) for request in automation.look(GREEN).run_requests or []]
+    found = list[dg.RunRequest]()
+    for _ in range(8):
+        found += automation.admitted(GREEN)
+        if len(found) == 1:
+            automation.fail(GREEN, found[0])
     (request,) = found
     assert request.partition_key == "2025-03"
-    assert request.run_key and request.run_key.startswith('green 2025-03 "v2" in place of ')
+    assert request.run_key == 'green 2025-03 "v2"'
     assert request.tags["taxi/cause"] == "republished"
 
 
@@ -127,9 +137,7 @@ def test_a_month_that_is_only_stamped_anew_is_not_run_again(automation: Automati
 
 @pytest.mark.parametrize("headers", [{}, {"Last-Modified": "the day of v1"}])
 def test_a_server_without_etags_is_understood(automation: Automation, server: Server, headers: dict[str, str]) -> None:
-    report(
-        automation.platform, "raw", "green", NEWEST, **{"ETag": "none", "bytes": 2, "last modified": "the day of v1"}
-    )
+    bring(automation.platform, "green", NEWEST, **{"ETag": "none", "bytes": 2, "last modified": "the day of v1"})
     server.serve(path(NEWEST), Answer(200, b"xx", headers))
     automation.skip_reason(GREEN)
     server.serve(path(NEWEST), Answer(200, b"xxx", headers))
@@ -142,14 +150,16 @@ def test_a_version_that_goes_and_comes_back_is_run_each_time(automation: Automat
     for version in ("v1", "v2", "v1", "v2"):
         publish(server, NEWEST, version)
         for _ in range(2):
-            causes += [str(it.tags["taxi/cause"]) for it in automation.look(GREEN).run_requests or []]
+            for request in automation.admitted(GREEN):
+                automation.fail(GREEN, request)
+                causes.append(str(request.tags["taxi/cause"]))
         here(automation, NEWEST, NEWEST, version)  # as the run would
         automation.skip_reason(GREEN)
     assert causes == ["published", "republished", "republished", "republished"]
 
 
 def test_a_month_nobody_recorded_the_version_of_is_run_once_it_changes(automation: Automation, server: Server) -> None:
-    report(automation.platform, "raw", "green", NEWEST)  # "Report materialization" in the UI
+    bring(automation.platform, "green", NEWEST)  # "Report materialization" in the UI
     publish(server, NEWEST)
     for _ in range(2):
         automation.skip_reason(GREEN)
@@ -210,20 +220,26 @@ def test_a_restart_without_its_cursor_asks_for_nothing_twice(tmp_path: Path, ser
 
     automation.cursors.clear()
     assert automation.tick(GREEN) == []
-    assert [it.partition_key for it in automation.refused] == ["2025-09", "2025-10"]
+    assert automation.refused == []
     assert len(runs_of(automation.platform, JOB)) == 2
 
 
-def test_a_run_that_failed_is_not_asked_for_again_until_the_file_changes(
+def test_a_run_that_failed_is_asked_for_again_after_growing_pauses_and_at_once_when_the_file_changes(
     automation: Automation, server: Server
 ) -> None:
     here(automation, "2025-08", "2025-10")
     server.serve(path(NEWEST), StoredFile(b"<html>We'll be back soon</html>", '"maintenance"'))
-    (run,) = automation.tick(GREEN)
-    assert not run.success
-    for _ in range(5):
+    for hours in (1, 6, 24, 72, 168, 168):
+        (run,) = automation.tick(GREEN)
+        assert not run.success
+        for _ in range(2):
+            assert automation.tick(GREEN) == []
+        automation.clock.at += timedelta(hours=hours, minutes=-1)
         assert automation.tick(GREEN) == []
+        automation.clock.at += timedelta(minutes=1)
+    assert automation.refused == []
 
+    assert len(automation.tick(GREEN)) == 1
     publish(server, NEWEST, "v1")
     assert [it for _ in range(3) for it in automation.months(GREEN)] == [NEWEST]
 
@@ -302,14 +318,14 @@ def test_a_tick_over_the_whole_history_of_all_datasets_costs_a_few_questions(
     for dataset in DATASETS:
         for month in months:
             publish(server, str(month), dataset=dataset)
-            report(platform, "raw", dataset, month, ETag='"v1"', bytes=2)
+            bring(platform, dataset, month, ETag='"v1"', bytes=2)
     queries = count_queries(platform, monkeypatch)
 
     for dataset in DATASETS:
         assert automation.skip_reason(f"{dataset}_publications") == "nothing new"
 
     assert len(server.requests) == len(DATASETS) * KNOWN_PER_TICK
-    assert len(queries) <= len(DATASETS) * (1 + 4 + KNOWN_PER_TICK)
+    assert len(queries) <= len(DATASETS) * (1 + 4 + 3 * KNOWN_PER_TICK)
 
 
 def test_the_run_of_a_republished_month_shows_what_changed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.automation.sensors import NEW_YORK
-from taxi_platform.automation.watch import KNOWN_PER_TICK
+from taxi_platform.automation.watch import KNOWN_PER_TICK, UNSETTLED_PER_TICK
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.files import sha256_of
@@ -22,11 +23,14 @@ from taxi_platform.core.source.inspection import inspect
 from taxi_platform.core.source.sample import write_month
 from taxi_platform.resources import AlertsResource
 from taxi_platform_tests.assets.platform import Platform, metadata_of
+from taxi_platform_tests.automation.endpoint import running_endpoint
+from taxi_platform_tests.automation.test_agreement import refused
+from taxi_platform_tests.automation.test_alerts import Watch as Alerts
 from taxi_platform_tests.automation.ticks import Automation, runs_of
 from taxi_platform_tests.core.source.server import Answer, Behaviour, Request, Server, StoredFile, running_server
 from taxi_platform_tests.core.warehouse.months import rows_in
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")]
 DATASETS = ["yellow", "green", "fhv", "fhvhv"]
 MONTHS = Month(2023, 11).until(Month(2024, 10))
 #: Published after its successor.
@@ -139,7 +143,7 @@ def test_a_year_of_publications_lands_once_each_without_a_failure(tlc: Tlc, tmp_
             asked = len(tlc.server.requests)
             found = automation.admitted(f"{dataset}_publications")
             walked = {it.path[-14:-7] for it in tlc.server.requests[asked:]} & known
-            assert len(walked) <= KNOWN_PER_TICK
+            assert len(walked) <= KNOWN_PER_TICK + UNSETTLED_PER_TICK
             runs += automation.execute(f"{dataset}_publications", found)
             if day.day == 20:
                 morning = datetime(day.year, day.month, day.day, 6, tzinfo=NEW_YORK)
@@ -194,3 +198,46 @@ def rows_of(catalog: Catalog, dataset: str, month: Month, body: bytes, folder: P
     found = inspect(path, publication, f"{dataset} {month}")
     raw = RawFile(path, publication, sha256_of(path), len(body), found.rows, found.encoding, "")
     return rows_in(pq.read_table(clean(contract, month, raw, contract.actions(), work).cleaned.path))
+
+
+@pytest.mark.timeout(1200)  # as above
+def test_a_year_in_which_every_tenth_load_meets_an_outage_ends_whole_by_itself_and_no_alert_comes_twice(
+    tlc: Tlc, tmp_path: Path
+) -> None:
+    with running_endpoint() as endpoint:
+        automation = Automation(Platform(tmp_path / "data", source=tlc.server.url))
+        platform, started, failed = automation.platform, 0, list[str]()
+        alerts = Alerts(platform.instance, endpoint.url())
+        alerts.look()  # from now on
+
+        def execute(name: str) -> None:
+            nonlocal started
+            for request in automation.admitted(name):
+                started += 1
+                with refused(platform) if started % 10 == 3 else nullcontext():
+                    (run,) = automation.execute(name, [request])
+                if not run.success:
+                    failed.append(f"{run.dagster_run.tags['taxi/dataset']} {request.partition_key}")
+
+        first, last = min(tlc.calendar) - timedelta(days=3), max(tlc.calendar) + timedelta(days=14)
+        for number in range(0, (last - first).days, 2):
+            for day in (first + timedelta(days=number - 1), first + timedelta(days=number)):
+                tlc.turn_to(day)
+            automation.clock.at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+            for dataset in DATASETS:
+                execute(f"{dataset}_publications")
+                execute(f"{dataset}_arrivals")
+            alerts.look()
+        alerts.look()
+        told = Counter(endpoint.titles())
+
+    versions = 48 + REPUBLISHED
+    assert len(failed) >= versions // 10
+    assert started <= versions + len(failed), "nothing is asked for but what differs"
+    for (dataset, month), files in tlc.published.items():
+        assert table_of(platform, dataset, month) == rows_of(tlc.catalog, dataset, month, files[-1].body, tmp_path)
+        assert automation.skip_reason(f"{dataset}_arrivals") == "every object in the lake is loaded, or about to be"
+    assert automation.refused == []
+    assert set(told.values()) == {1}
+    assert {title.partition(" failed")[0] for title in told if " failed" in title} == set(failed)
+    assert {title.removesuffix(" recovered") for title in told if "recovered" in title} == set(failed)

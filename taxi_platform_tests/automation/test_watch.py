@@ -6,17 +6,20 @@ from datetime import date, timedelta
 
 import pytest
 
+from taxi_platform.automation.freshness import Statement
 from taxi_platform.automation.watch import (
     EARLIEST_LAG,
     KNOWN_PER_TICK,
     NEW_PER_TICK,
-    Seen,
+    UNSETTLED_PER_TICK,
     Watch,
     is_changed,
     known_months,
+    lateness,
     new_months,
     overdue,
     publishable,
+    unsettled_months,
 )
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import Publication
@@ -92,7 +95,7 @@ def test_a_month_that_is_never_published_blocks_no_other_and_is_given_up_after_a
     never, today = month("2023-05"), date(2023, 6, 1)
     while today < date(2026, 1, 1):
         for it in new_months(FIRST, today, known, watch):
-            watch = watch.having_looked_at(it, is_new=True)
+            watch = watch.having_looked_at(it, "new")
             if it != never:
                 known.add(it)
             else:
@@ -108,7 +111,7 @@ def test_many_unpublished_months_all_have_their_turn() -> None:
         turn = new_months(FIRST, date(2024, 6, 15), span("2023-01", "2023-10"), watch)
         assert len(turn) == NEW_PER_TICK
         for it in turn:
-            watch = watch.having_looked_at(it, is_new=True)
+            watch = watch.having_looked_at(it, "new")
         asked += turn
     assert asked == span("2023-11", "2024-04") * 2
 
@@ -119,7 +122,7 @@ def test_every_known_month_has_its_turn_and_then_the_first_again() -> None:
         turn = known_months(reversed(span("2023-10", "2024-03")), watch)
         assert len(turn) == KNOWN_PER_TICK
         for it in turn:
-            watch = watch.having_looked_at(it, is_new=False)
+            watch = watch.having_looked_at(it, "known")
         walked += turn
     assert walked == span("2023-10", "2024-03") * 2
 
@@ -187,8 +190,6 @@ def test_the_source_is_quiet_until_its_time_is_up_or_the_clock_was_wrong(now: fl
 def test_what_is_remembered_survives_in_the_cursor() -> None:
     watch = Watch({"2024-01": '"v1"'}, "2023-05", "2024-02", 3, 1.5e9)
     assert Watch.from_cursor(watch.to_cursor()) == watch
-    seen = Seen({"2024-01": "1-2"})
-    assert Seen.from_cursor(seen.to_cursor()) == seen
 
 
 @pytest.mark.parametrize(
@@ -210,17 +211,6 @@ def test_what_is_remembered_survives_in_the_cursor() -> None:
 )
 def test_a_cursor_that_cannot_be_read_is_as_good_as_none(cursor: str | None) -> None:
     assert Watch.from_cursor(cursor) == Watch()
-
-
-@pytest.mark.parametrize("cursor", [None, "", "not JSON", "null", "[]", '{"2024-01": 7}'])
-def test_a_lake_that_nothing_is_remembered_of_is_looked_at_anew(cursor: str | None) -> None:
-    assert Seen.from_cursor(cursor).unseen({FIRST: "v1"}) == {FIRST: "v1"}
-
-
-def test_only_other_objects_than_were_seen_are_new() -> None:
-    seen = Seen().having_seen(month("2024-01"), "v1").having_seen(month("2024-02"), "v1")
-    there = {month("2024-01"): "v1", month("2024-02"): "v2", month("2024-03"): "v1"}
-    assert seen.unseen(there) == {month("2024-02"): "v2", month("2024-03"): "v1"}
 
 
 def test_a_cursor_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
@@ -252,29 +242,86 @@ def test_a_file_is_another_one_by_its_etag_or_else_by_size_and_time(
     assert is_changed(before, now) is changed
 
 
+IN_LAKE = Statement(fetched="raw 1", cleaned="raw 1", stored="object 1")
+HERE, UNRECORDED = replace(IN_LAKE, published=OLD), replace(IN_LAKE, published=NOTHING_TOLD, fetched="", cleaned="")
+#: Its run failed after the fetch.
+FETCHED = replace(HERE, published=NEW, fetched="raw 2")
+
+
 @pytest.mark.parametrize(
-    ("says", "requested", "before", "found", "due", "remembered"),
+    ("says", "requested", "statement", "found", "differs", "remembered", "seen"),
     [
-        ("a new month", None, None, OLD, True, '"v1"'),
-        ("it was requested before, and is not here yet", '"v1"', None, OLD, False, '"v1"'),
-        ("its run failed, and TLC mended the file", '"v1"', None, NEW, True, '"v2"'),
-        ("it is here", '"v1"', OLD, OLD, False, None),
-        ("somebody else brought it", None, OLD, OLD, False, None),
-        ("it was republished", None, OLD, NEW, True, '"v2"'),
-        ("the run for that is under way, or has failed", '"v2"', OLD, NEW, False, '"v2"'),
-        ("it went back to what is here", '"v2"', OLD, OLD, False, None),
-        ("nobody recorded what was here: from now on it is compared with this", None, NOTHING_TOLD, OLD, False, '"v1"'),
-        ("it is still the same", '"v1"', NOTHING_TOLD, OLD, False, '"v1"'),
-        ("it is not any more", '"v1"', NOTHING_TOLD, NEW, True, '"v2"'),
+        ("a new month", None, Statement(), OLD, True, '"v1"', None),
+        ("it was asked for, and is not here yet", '"v1"', Statement(), OLD, True, '"v1"', None),
+        ("its run failed, and TLC mended the file", '"v1"', Statement(), NEW, True, '"v2"', None),
+        ("it is here", '"v1"', HERE, OLD, False, None, None),
+        ("somebody else brought it", None, HERE, OLD, False, None, None),
+        ("it was republished", None, HERE, NEW, True, '"v2"', None),
+        ("the run for that has failed", '"v2"', HERE, NEW, True, '"v2"', None),
+        ("it was fetched, and got no further", '"v2"', FETCHED, NEW, True, '"v2"', None),
+        ("nobody remembers that it was asked for", None, FETCHED, NEW, True, '"v2"', None),
+        ("it went back to what is here", '"v2"', HERE, OLD, False, None, None),
+        ("another lake, which is empty", None, replace(HERE, stored=None), OLD, True, '"v1"', None),
+        ("the lake cannot be asked", None, replace(HERE, stored=""), OLD, False, None, None),
+        ("nobody recorded what is here: it is compared with this", None, UNRECORDED, OLD, False, None, '"v1"'),
+        ("a version before this one remembered it elsewhere", '"v1"', UNRECORDED, OLD, False, None, '"v1"'),
+        ("it is another, until its run has recorded it", '"v1"', UNRECORDED, NEW, True, '"v2"', '"v1"'),
     ],
 )
-def test_what_is_found_makes_a_month_due_once(
-    says: str, requested: str | None, before: Publication | None, found: Publication, due: bool, remembered: str | None
+def test_what_is_published_and_not_in_the_lake_differs_until_it_is(
+    says: str,
+    requested: str | None,
+    statement: Statement,
+    found: Publication,
+    differs: bool,
+    remembered: str | None,
+    seen: str | None,
 ) -> None:
     others = {"2023-12": "v9"}
     watch = Watch({**others, **({"2024-01": requested} if requested else {})})
-    after, is_due = watch.having_found(month("2024-01"), found, before)
-    assert (is_due, after.requested) == (due, {**others, **({"2024-01": remembered} if remembered else {})}), says
+    for _ in range(3):  # however often it is looked at
+        watch, found_other = watch.having_found(month("2024-01"), found, statement)
+        assert found_other is differs, says
+        assert watch.requested == {**others, **({"2024-01": remembered} if remembered else {})}, says
+        assert watch.seen == ({"2024-01": seen} if seen else {}), says
+
+
+def test_a_month_that_is_gone_from_the_source_is_waited_for_no_longer() -> None:
+    assert Watch({"2024-01": "v1", "2024-02": "v1"}).having_gone(month("2024-01")).requested == {"2024-02": "v1"}
+
+
+def test_the_months_that_did_not_agree_all_have_their_turn_while_no_run_is_at_work() -> None:
+    watch, looked = Watch(dict.fromkeys(map(str, span("2023-07", "2024-01")), "v1")), list[Month]()
+    for _ in range(3):
+        turn = unsettled_months(watch, months("2023-12"))
+        assert len(turn) == UNSETTLED_PER_TICK
+        for it in turn:
+            watch = watch.having_looked_at(it, "unsettled")
+        looked += turn
+    assert looked == [it for it in span("2023-07", "2024-01") if it != month("2023-12")] * 2
+
+
+@pytest.mark.parametrize(
+    ("here", "today", "late"),
+    [
+        ([], "2024-06-20", False),  # nothing to judge
+        (span("2023-01", "2024-02"), "2024-06-20", False),
+        (span("2023-01", "2024-01"), "2024-06-20", True),
+        (span("2019-02", "2024-01"), "2024-06-20", True),  # however many old ones came today
+        (span("2023-01", "2024-01"), "2024-06-13", False),  # 105 days after the end of February
+        ([month("2023-01"), *span("2023-03", "2024-02")], "2024-06-20", False),  # a hole is not lateness
+    ],
+)
+def test_a_dataset_is_late_by_its_newest_month(here: list[Month], today: str, late: bool) -> None:
+    is_late, says = lateness(FIRST, date.fromisoformat(today), here)
+    assert is_late is late
+    assert ("2024-02 should be here" in says) is late
+
+
+def test_what_was_loaded_once_and_is_stale_now_is_overdue() -> None:
+    known = span("2023-01", "2024-02")
+    stale = months("2022-06", "2023-04", "2024-02")
+    assert overdue(FIRST, date(2024, 6, 20), known, lambda it: it not in stale) == months("2023-04", "2024-02")
 
 
 def test_nobody_asks_for_what_tlc_cannot_have_published() -> None:

@@ -54,16 +54,21 @@ class Automation:
         self._resources = {
             "source": shared["source"],
             "lake": shared["lake"],
+            "warehouse": shared["warehouse"],
             "alerts": self.alerts or shared["alerts"],
         }
-        self._publications = {
-            f"{name}_publications": sensors.build_publication_sensor(contract, catalog, stopped, self.clock)
-            for name, contract in catalog.trips.items()
+        self._sensors = {
+            sensor.name: sensor
+            for contract in catalog.trips.values()
+            for sensor in (
+                sensors.build_publication_sensor(contract, catalog, stopped, self.clock),
+                sensors.build_arrival_sensor(contract, stopped, self.clock),
+            )
         }
 
     def look(self, name: str) -> SensorExecutionData:
         """One evaluation of a sensor; what it remembers is kept."""
-        sensor = self._publications.get(name) or self.repository.get_sensor_def(name)
+        sensor = self._sensors.get(name) or self.repository.get_sensor_def(name)
         with dg.build_sensor_context(
             self.platform.instance,
             self.cursors.get(name),
@@ -87,8 +92,22 @@ class Automation:
         return self._admitted(self.look(name).run_requests or [], {SENSOR: name})
 
     def months(self, name: str) -> list[str]:
-        """The months of that; nothing is run."""
-        return [it.partition_key or "" for it in self.admitted(name)]
+        """The months of that; the runs all end at once, and bring nothing."""
+        admitted = self.admitted(name)
+        for request in admitted:
+            self.fail(name, request)
+        return [it.partition_key or "" for it in admitted]
+
+    def fail(self, name: str, request: dg.RunRequest) -> None:
+        """The run of a request ends at once, and brings nothing."""
+        job = self.repository.get_sensor_def(name).job_name or ""
+        self.platform.instance.create_run_for_job(
+            self.platform.defs.resolve_job_def(job), tags=dict(request.tags), status=dg.DagsterRunStatus.FAILURE
+        )
+
+    def told(self, name: str) -> list[dg.AssetCheckEvaluation]:
+        """One evaluation of a sensor, and what it says of its dataset."""
+        return [it for it in self.look(name).asset_events if isinstance(it, dg.AssetCheckEvaluation)]
 
     def tick(self, name: str) -> list[dg.ExecuteInProcessResult]:
         """One evaluation of a sensor, and the runs it asks for, to their end."""
@@ -140,6 +159,15 @@ def report(platform: Platform, layer: str, dataset: str, month: Month | str, **t
     platform.instance.report_runless_asset_event(
         dg.AssetMaterialization([layer, f"{dataset}_trips"], partition=str(month), metadata=told)
     )
+
+
+def bring(platform: Platform, dataset: str, month: Month | str, **told: Any) -> None:
+    """A month was fetched, and is in the lake, by somebody's word; an object is there."""
+    report(platform, "raw", dataset, month, **told)
+    report(platform, "lake", dataset, month)
+    path = platform.in_lake(dataset, str(month)).path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def runs_of(platform: Platform, job: str) -> list[dg.DagsterRun]:

@@ -1,0 +1,10 @@
+"""The names under which a materialization says what was stored where: the automation compares by them."""
+
+#: Of a load: the lake's name for the version of the object that was loaded.
+LAKE_VERSION = "lake version"
+#: Of a load: which store was loaded (`core/warehouse/identity.py`).
+STORE = "store"
+#: Of a load: SHA-256 of the Parquet file that was loaded.
+FILE_SHA256 = "SHA-256"
+#: Of an object in the lake, and of a load: SHA-256 of the raw file its rows come from.
+RAW_SHA256 = "raw SHA-256"
