@@ -5,8 +5,6 @@ A new setting is a field here, a line in `.env.example` and a row in the README'
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
+from taxi_platform.core.google import key_of
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, local_path, mask_url
 
@@ -180,11 +179,11 @@ def _warehouse_url(name: str, value: str) -> str:
 
 def _gcp_credentials(name: str, value: str) -> str:
     try:
-        key = json.loads(value if value.startswith("{") else base64.b64decode(value, validate=True))
+        key_of(value)
     except ValueError:
-        key = None
-    if not isinstance(key, dict) or "type" not in key:
-        raise _malformed(name, "***", "a service account's key: the JSON of its key file, as it is or in base64")
+        accepted = "a service account's key: the JSON of its key file, as it is or in base64"
+        # Nothing of the value, and so not `from` what could not read it.
+        raise _malformed(name, "***", accepted) from None
     return value
 
 

@@ -131,7 +131,7 @@ def test_a_value_that_is_refused_is_named_with_what_is_accepted(name: str, value
 
     assert f"{name}=" in str(error.value)
     assert accepted in str(error.value)
-    assert value in str(error.value) or name == "TAXI_ALERT_URLS"
+    assert value[:100] in str(error.value) or name == "TAXI_ALERT_URLS"
 
 
 @pytest.mark.parametrize("name", sorted(VARIABLES))
