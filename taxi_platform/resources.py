@@ -169,7 +169,7 @@ def google_clients(key: str) -> GoogleClients:
     return ServiceAccount(key.strip()) if key.strip() else DagsterGcp()
 
 
-def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """The resources by the keys that assets and IO managers ask for them under."""
 
     def shown(variable: str, value: str) -> str:
@@ -180,7 +180,7 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         # that a run or a load has on it.
         import dagster_gcp  # noqa: F401
     credentials = shown("TAXI_GCP_CREDENTIALS", settings.gcp_credentials)
-    return {
+    resources: dict[str, dg.ConfigurableResource] = {
         "workspace": WorkspaceResource(data_dir=str(settings.data_dir)),
         "source": SourceResource(
             location=shown("TAXI_SOURCE", settings.source),
@@ -197,3 +197,35 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         ),
         "alerts": AlertsResource(urls=shown("TAXI_ALERT_URLS", " ".join(settings.alert_urls)), ui_url=settings.ui_url),
     }
+    return {key: _settled(key, resource) for key, resource in resources.items()}
+
+
+def _settled(key: str, resource: dg.ConfigurableResource) -> dg.ResourceDefinition:
+    """A resource that is what the settings say, in every run.
+
+    Dagster would have a run's config set any field, also to whatever variable it names (`{env: PGPASSWORD}`): who may
+    launch runs could read the secrets of their processes, and send months elsewhere. Here it may say of a field only
+    what the field is, which the UI goes on showing, and which is not listened to.
+
+    Args:
+        key: What the resource is asked for under.
+        resource: The resource, with all its fields set.
+    """
+    inner = resource.get_resource_definition()
+    given: dict[str, str | int | dict[str, str]] = inner.config_schema.default_value
+    is_set = {name: str(value) if isinstance(value, int) else value for name, value in given.items()}
+
+    def create(context: dg.InitResourceContext) -> object:
+        return inner.resource_fn(context)  # pyright: ignore[reportCallIssue] (of those without a parameter it is none)
+
+    create.__module__, create.__name__ = type(resource).__module__, type(resource).__name__  # its type, in the UI
+    fields = {name: dg.Field(_only(f"{key}_{name}", value), default_value=value) for name, value in is_set.items()}
+    schema = dg.Field(dg.Shape(fields), default_value=is_set)
+    return dg.ResourceDefinition(create, inner.config_schema, inner.description).configured(lambda _: given, schema)
+
+
+def _only(name: str, value: str | dict[str, str]) -> dg.Enum | dg.Selector:
+    """The type of config that is one value, or one variable's name."""
+    if isinstance(value, dict):
+        return dg.Selector({"env": dg.Enum(name, [dg.EnumValue(value["env"])])})
+    return dg.Enum(name, [dg.EnumValue(value)])
