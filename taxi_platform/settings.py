@@ -30,8 +30,8 @@ _NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
 _DRIVER = re.compile(r"postgres(ql)?\+\w+://")
 #: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
 _NOT_OURS = re.compile(r"TAXI_TEST_\w+|TAXI_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(TCP|UDP|SCTP)\w*)")
-#: What may be a password where a URL has lost its shape.
-_MAYBE_SECRET = re.compile(r":\S*@|(?i:passw(or)?d\s*=\s*)\S+")
+#: What has an account, a port or an option somewhere after its kind: a URL that has lost its shape, or a libpq string.
+_MAYBE_SECRET = re.compile(r"(?s)(?:\w+:/+)?+[^:@=]*[:@=].*")
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ def _data_dir(name: str, value: str) -> Path:
 
 def _source(name: str, value: str) -> str:
     if value in ("web", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
+        _refuse_unclear_account(name, value)
         return value
     raise _malformed(
         name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
@@ -230,6 +231,21 @@ def _is_web(value: str) -> bool:
     return "://" in value and _split(value).scheme in ("http", "https") and bool(_split(value).netloc)
 
 
+def _refuse_unclear_account(name: str, value: str) -> None:
+    """Refuse a web address whose user or password could be read in two ways.
+
+    Whoever reads it the other way looks for a host that is a piece of the password, and says so.
+    """
+    location, _, path = value.partition("://")[2].partition("/")
+    has_two_ends = "@" in path if ":" in location and "@" not in location else location.count("@") > 1
+    if _is_web(value) and (has_two_ends or re.search(r"[\s?#\\]", location)):
+        raise SettingsError(
+            f"{name}={mask_url(value)!r} is not usable",
+            cause="its user or password holds what has a meaning in URLs",
+            fix=f"write %40 for an @, %2F for a /, %3F for a ?, %23 for a # and %20 for a blank in {name}",
+        )
+
+
 def _is_local(value: str) -> bool:
     try:
         return local_path(value) is not None
@@ -238,5 +254,5 @@ def _is_local(value: str) -> bool:
 
 
 def _malformed(name: str, value: str, accepted: str, cause: str | None = None) -> SettingsError:
-    shown = mask_url(value) if "://" in value else _MAYBE_SECRET.sub("***", value)
+    shown = mask_url(value) if "://" in value else "***" if _MAYBE_SECRET.fullmatch(value) else value
     return SettingsError(f"{name}={shown!r} is not usable", cause=cause, fix=f"set {name} to {accepted}")

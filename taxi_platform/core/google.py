@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.urls import mask_url
+from taxi_platform.core.urls import mask_text
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -180,4 +180,4 @@ def _words(error: Exception) -> str:
     except (AttributeError, LookupError, TypeError, ValueError):
         # Of several arguments the first is the sentence; printed, they would be a tuple.
         text = str(error.args[0] if len(error.args) > 1 and isinstance(error.args[0], str) else error)
-    return (mask_url(_SECRET.sub("***", text)).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (mask_text(_SECRET.sub("***", text)).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
