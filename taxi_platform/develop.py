@@ -1,7 +1,8 @@
 """What `make dev` runs: a code server, the UI and the daemon, which begin together and end together.
 
-They are Dagster's own commands. `dagster dev` starts the same three, but a UI that cannot have its port or has ended is
-one it waits for, so that a daemon goes on alone, unseen; and it hears no signal that its own shell was told to ignore.
+They are Dagster's own, the UI with somebody at its door (`ui.py`). `dagster dev` starts the same three, but a UI that
+cannot have its port or has ended is one it waits for, so that a daemon goes on alone, unseen; and it hears no signal
+that its own shell was told to ignore.
 """
 
 import os
@@ -83,7 +84,7 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             begin("code server", "dagster", *_CODE_SERVER, "--socket", str(code))
             _wait(services, lambda: bool(told) or _answers(code))
             if not told:
-                begin("UI", "dagster_webserver", "--host", _HOST, "--port", str(port), *shared)
+                begin("UI", "taxi_platform.ui", str(port), "--host", _HOST, *shared)
                 begin("daemon", "dagster._daemon", "run", *shared)
             _wait(services, lambda: bool(told))
         except _AloneError as error:

@@ -1,14 +1,11 @@
 """What assets and IO managers share: the workspace, the source, the lake and the warehouse, thin shells over `core`.
 
-Google's clients are made by dagster-gcp, which is imported only where one is used. A field that was set in the
-environment is shown in the UI by its variable's name, never by its value.
+Google's clients are made by dagster-gcp unless there is a key to make them with; either is imported only where one is
+used. A field that was set in the environment is shown in the UI by its variable's name, never by its value.
 """
 
 import logging
-from base64 import b64encode
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +16,7 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.files import work_folder
+from taxi_platform.core.google import GoogleClients, ServiceAccount
 from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
@@ -76,7 +74,7 @@ class LakeResource(dg.ConfigurableResource):
 
     def open(self) -> Lake:
         """The lake."""
-        return open_lake(self.url.strip(), Path(self.cache_dir), DagsterGcp(self.gcp_credentials.strip()))
+        return open_lake(self.url.strip(), Path(self.cache_dir), google_clients(self.gcp_credentials))
 
     def held(self, contract: TripContract, month: Month) -> ParquetFile | None:
         """The object a month has now; None if there is none, or one that is no whole Parquet file.
@@ -109,7 +107,7 @@ class WarehouseResource(dg.ConfigurableResource):
 
     def open(self, catalog: Catalog, run: str = "") -> Warehouse:
         """The warehouse, as used by a run."""
-        return open_warehouse(self.url.strip(), catalog.zones, DagsterGcp(self.gcp_credentials.strip()), run)
+        return open_warehouse(self.url.strip(), catalog.zones, google_clients(self.gcp_credentials), run)
 
 
 class AlertsResource(dg.ConfigurableResource):
@@ -138,68 +136,46 @@ class AlertsResource(dg.ConfigurableResource):
         import apprise
 
         service = apprise.Apprise()
-        log = logging.getLogger("apprise")
-        was, log.disabled = log.disabled, True  # it repeats the tokens of a URL it cannot read
-        try:
-            return service.add(self.services[place]) and bool(
-                service.notify(
-                    title=title,
-                    body=text,
-                    body_format=apprise.NotifyFormat.TEXT,
-                    notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
-                )
+        # It repeats the tokens of a URL it cannot read. For good, since others may be sending meanwhile.
+        logging.getLogger("apprise").disabled = True
+        return service.add(self.services[place]) and bool(
+            service.notify(
+                title=title,
+                body=text,
+                body_format=apprise.NotifyFormat.TEXT,
+                notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
             )
-        finally:
-            log.disabled = was
+        )
 
 
-@dataclass(frozen=True)
 class DagsterGcp:
-    """Google's clients as dagster-gcp makes them.
-
-    Attributes:
-        credentials: A service account's key, as JSON or in base64; without it, what Google's libraries find by
-            themselves is used.
-    """
-
-    credentials: str = field(repr=False)
+    """Google's clients as dagster-gcp makes them: with the credentials Google's libraries find by themselves."""
 
     def storage(self) -> "storage.Client":
         """See `GoogleClients.storage`."""
         from dagster_gcp import GCSResource
 
-        with self._credentials():
-            return GCSResource().get_client()
+        return GCSResource().get_client()
 
     def bigquery(self, project: str) -> "bigquery.Client":
         """See `GoogleClients.bigquery`."""
         from dagster_gcp import BigQueryResource
 
-        with self._credentials(), BigQueryResource(project=project).get_client() as client:
+        with BigQueryResource(project=project).get_client() as client:
             return client
 
-    @contextmanager
-    def _credentials(self) -> Generator[None, None, None]:
-        """The key in a private file for as long as it takes to make a client, which has it from then on."""
-        if not self.credentials:
-            yield
-            return
-        from dagster_gcp.bigquery.utils import setup_gcp_creds  # dagster-gcp has it for BigQuery only
-        from google.auth.exceptions import DefaultCredentialsError
 
-        try:
-            with setup_gcp_creds(self._key):
-                yield
-        except (DefaultCredentialsError, AttributeError, TypeError, ValueError):
-            raise DefaultCredentialsError("TAXI_GCP_CREDENTIALS is not a key that Google's library can use") from None
+def google_clients(key: str) -> GoogleClients:
+    """Who makes Google's clients.
 
-    @property
-    def _key(self) -> str:
-        is_json = self.credentials.startswith("{")
-        return b64encode(self.credentials.encode()).decode() if is_json else self.credentials
+    Args:
+        key: What `TAXI_GCP_CREDENTIALS` says. A key is not for dagster-gcp, which would hand it on by a file and a
+            variable of the whole process.
+    """
+    return ServiceAccount(key.strip()) if key.strip() else DagsterGcp()
 
 
-def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """The resources by the keys that assets and IO managers ask for them under."""
 
     def shown(variable: str, value: str) -> str:
@@ -210,7 +186,7 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         # that a run or a load has on it.
         import dagster_gcp  # noqa: F401
     credentials = shown("TAXI_GCP_CREDENTIALS", settings.gcp_credentials)
-    return {
+    resources: dict[str, dg.ConfigurableResource] = {
         "workspace": WorkspaceResource(data_dir=str(settings.data_dir)),
         "source": SourceResource(
             location=shown("TAXI_SOURCE", settings.source),
@@ -227,3 +203,35 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         ),
         "alerts": AlertsResource(urls=shown("TAXI_ALERT_URLS", " ".join(settings.alert_urls)), ui_url=settings.ui_url),
     }
+    return {key: _settled(key, resource) for key, resource in resources.items()}
+
+
+def _settled(key: str, resource: dg.ConfigurableResource) -> dg.ResourceDefinition:
+    """A resource that is what the settings say, in every run.
+
+    Dagster would have a run's config set any field, also to whatever variable it names (`{env: PGPASSWORD}`): who may
+    launch runs could read the secrets of their processes, and send months elsewhere. Here it may say of a field only
+    what the field is, which the UI goes on showing, and which is not listened to.
+
+    Args:
+        key: What the resource is asked for under.
+        resource: The resource, with all its fields set.
+    """
+    inner = resource.get_resource_definition()
+    given: dict[str, str | int | dict[str, str]] = inner.config_schema.default_value
+    is_set = {name: str(value) if isinstance(value, int) else value for name, value in given.items()}
+
+    def create(context: dg.InitResourceContext) -> object:
+        return inner.resource_fn(context)  # pyright: ignore[reportCallIssue] (of those without a parameter it is none)
+
+    create.__module__, create.__name__ = type(resource).__module__, type(resource).__name__  # its type, in the UI
+    fields = {name: dg.Field(_only(f"{key}_{name}", value), default_value=value) for name, value in is_set.items()}
+    schema = dg.Field(dg.Shape(fields), default_value=is_set)
+    return dg.ResourceDefinition(create, inner.config_schema, inner.description).configured(lambda _: given, schema)
+
+
+def _only(name: str, value: str | dict[str, str]) -> dg.Enum | dg.Selector:
+    """The type of config that is one value, or one variable's name."""
+    if isinstance(value, dict):
+        return dg.Selector({"env": dg.Enum(name, [dg.EnumValue(value["env"])])})
+    return dg.Enum(name, [dg.EnumValue(value)])

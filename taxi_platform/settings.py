@@ -5,8 +5,6 @@ A new setting is a field here, a line in `.env.example` and a row in the README'
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
+from taxi_platform.core.google import key_of
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, local_path, mask_url
 
@@ -31,8 +30,8 @@ _NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
 _DRIVER = re.compile(r"postgres(ql)?\+\w+://")
 #: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
 _NOT_OURS = re.compile(r"TAXI_TEST_\w+|TAXI_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(TCP|UDP|SCTP)\w*)")
-#: What may be a password where a URL has lost its shape.
-_MAYBE_SECRET = re.compile(r":\S*@|(?i:passw(or)?d\s*=\s*)\S+")
+#: What has an account, a port or an option somewhere after its kind: a URL that has lost its shape, or a libpq string.
+_MAYBE_SECRET = re.compile(r"(?s)(?:\w+:/+)?+[^:@=]*[:@=].*")
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,7 @@ def _data_dir(name: str, value: str) -> Path:
 
 def _source(name: str, value: str) -> str:
     if value in ("web", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
+        _refuse_unclear_account(name, value)
         return value
     raise _malformed(
         name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
@@ -180,11 +180,11 @@ def _warehouse_url(name: str, value: str) -> str:
 
 def _gcp_credentials(name: str, value: str) -> str:
     try:
-        key = json.loads(value if value.startswith("{") else base64.b64decode(value, validate=True))
+        key_of(value)
     except ValueError:
-        key = None
-    if not isinstance(key, dict) or "type" not in key:
-        raise _malformed(name, "***", "a service account's key: the JSON of its key file, as it is or in base64")
+        accepted = "a service account's key: the JSON of its key file, as it is or in base64"
+        # Nothing of the value, and so not `from` what could not read it.
+        raise _malformed(name, "***", accepted) from None
     return value
 
 
@@ -231,6 +231,21 @@ def _is_web(value: str) -> bool:
     return "://" in value and _split(value).scheme in ("http", "https") and bool(_split(value).netloc)
 
 
+def _refuse_unclear_account(name: str, value: str) -> None:
+    """Refuse a web address whose user or password could be read in two ways.
+
+    Whoever reads it the other way looks for a host that is a piece of the password, and says so.
+    """
+    location, _, path = value.partition("://")[2].partition("/")
+    has_two_ends = "@" in path if ":" in location and "@" not in location else location.count("@") > 1
+    if _is_web(value) and (has_two_ends or re.search(r"[\s?#\\]", location)):
+        raise SettingsError(
+            f"{name}={mask_url(value)!r} is not usable",
+            cause="its user or password holds what has a meaning in URLs",
+            fix=f"write %40 for an @, %2F for a /, %3F for a ?, %23 for a # and %20 for a blank in {name}",
+        )
+
+
 def _is_local(value: str) -> bool:
     try:
         return local_path(value) is not None
@@ -239,5 +254,5 @@ def _is_local(value: str) -> bool:
 
 
 def _malformed(name: str, value: str, accepted: str, cause: str | None = None) -> SettingsError:
-    shown = mask_url(value) if "://" in value else _MAYBE_SECRET.sub("***", value)
+    shown = mask_url(value) if "://" in value else "***" if _MAYBE_SECRET.fullmatch(value) else value
     return SettingsError(f"{name}={shown!r} is not usable", cause=cause, fix=f"set {name} to {accepted}")

@@ -18,7 +18,7 @@ from taxi_platform_tests.test_launch import KEPT, ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")]
 PATIENCE = 120.0
-SERVICES = ("code-server", "dagster_webserver", "dagster._daemon")
+SERVICES = ("code-server", "taxi_platform.ui", "dagster._daemon")
 
 
 @dataclass(frozen=True)

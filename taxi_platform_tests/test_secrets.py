@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 import traceback
 from collections.abc import Generator
 from pathlib import Path
@@ -9,7 +10,14 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.errors import TaxiPlatformError, WarehouseError
+from taxi_platform.core.month import Month
+from taxi_platform.core.source import RetryPolicy, open_source
+from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.definitions import build_definitions
 from taxi_platform.settings import Settings
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
@@ -111,16 +119,100 @@ def test_the_key_of_google_is_said_nowhere(
 
 
 def test_a_wrong_password_is_in_no_part_of_an_errors_traceback(postgres: PostgresServer) -> None:
-    from taxi_platform.core.catalog import load_catalog
-    from taxi_platform.core.errors import WarehouseError
-    from taxi_platform.core.month import Month
-    from taxi_platform.core.warehouse import open_warehouse
-
     warehouse = open_warehouse(postgres.url("postgres", password="planted-hunter2"))
     with pytest.raises(WarehouseError, match="password authentication failed") as raised:
         warehouse.read_months(load_catalog().trips["green"], [Month.parse(MONTH)])
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
     assert "hunter2" not in repr(warehouse)
+
+
+FORMS = [
+    "user@server:hunter2",
+    "user:12/hunter2",
+    "us er:a hunter2",
+    "user:hunter2?x=y",
+    "user:12/hunter2?user=y",
+    "user:%hunter2",
+    "user:%FFhunter2",
+    "user:a@hunter2",
+    "user:a\nhunter2#",
+    ":hunter2",
+    "user:'hunter2' host='hunter2",
+]
+
+
+@pytest.mark.parametrize("account", FORMS)
+def test_a_password_in_any_form_is_not_in_the_error_of_a_server_that_cannot_be_reached(account: str) -> None:
+    said = what_is_said_of(f"postgresql://{account}@127.0.0.1:1/taxi")
+    assert "127.0.0.1:1/taxi" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("account", FORMS[:3])
+def test_a_password_in_any_form_is_said_nowhere_when_its_server_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], account: str
+) -> None:
+    environment = {"TAXI_WAREHOUSE_URL": f"postgresql://{account}@127.0.0.1:1/taxi"}
+    well, said = everything_said(environment, tmp_path, monkeypatch, capfd)
+    assert not well
+    assert "127.0.0.1" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://user:hunter2", "postgresql://user:hunter2/taxi", "postgresql://u:1,h:hunter2"]
+)
+def test_a_password_that_stands_where_a_port_belongs_is_not_said(url: str) -> None:
+    assert "hunter2" not in what_is_said_of(url)
+
+
+#: Letters no sentence of ours or of a library's has side by side, and all that has a meaning somewhere.
+TRAPS = st.text("QXZJ7@:/?#%&= '\"\n[],\\", max_size=14)
+
+
+@given(user=TRAPS, password=TRAPS, is_escaped=st.booleans())
+@settings(deadline=None)
+def test_no_four_characters_of_a_password_are_said_of_a_server_that_cannot_be_reached(
+    user: str, password: str, is_escaped: bool
+) -> None:
+    account = ":".join(quote(it, safe="") if is_escaped else it for it in (user, password))
+    said = what_is_said_of(f"postgresql://{account}@127.0.0.1:1/taxi")
+    assert not pieces_of(password) & pieces_of(said.replace(user, "").replace(quote(user, safe=""), ""))
+
+
+@given(user=TRAPS, password=TRAPS, is_escaped=st.booleans())
+@settings(deadline=None)
+def test_no_four_characters_of_a_password_are_said_of_a_source_that_cannot_be_reached(
+    user: str, password: str, is_escaped: bool
+) -> None:
+    account = ":".join(quote(it, safe="") if is_escaped else it for it in (user, password))
+    said = what_is_said_of_source(f"http://{account}@127.0.0.1:1/trips")
+    assert not pieces_of(password) & pieces_of(said.replace(user, "").replace(quote(user, safe=""), ""))
+
+
+def what_is_said_of(warehouse: str) -> str:
+    """What the settings, or whoever connects, say of a warehouse that is not there."""
+    contract = load_catalog().trips["green"]
+    with pytest.raises(TaxiPlatformError) as raised:
+        url = Settings.from_env({"TAXI_WAREHOUSE_URL": warehouse}).warehouse_url
+        open_warehouse(url).read_months(contract, [Month.parse(MONTH)])
+    return "".join(traceback.format_exception(raised.value))
+
+
+def what_is_said_of_source(url: str) -> str:
+    """What the settings, or whoever asks, say of a source that is not there."""
+    catalog = load_catalog()
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(TaxiPlatformError) as raised:
+        source = open_source(
+            Settings.from_env({"TAXI_SOURCE": url}).source, Path(folder), catalog, 1, RetryPolicy(attempts=1)
+        )
+        source.probe(catalog.trips["green"], Month.parse(MONTH))
+    return "".join(traceback.format_exception(raised.value))
+
+
+def pieces_of(text: str) -> set[str]:
+    """All four characters in a row of a text that are not signs only."""
+    return {text[at : at + 4] for at in range(len(text) - 3) if set(text[at : at + 4]) & set("QXZJ")}
 
 
 def _base64(text: str) -> str:

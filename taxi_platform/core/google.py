@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.urls import mask_url
+from taxi_platform.core.urls import mask_text
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
+    from google.oauth2 import service_account
 
 Client = TypeVar("Client")
 
@@ -54,6 +58,59 @@ class ApplicationDefault:
         from google.cloud import bigquery
 
         return bigquery.Client(project=project)
+
+
+@dataclass(frozen=True)
+class ServiceAccount:
+    """Clients with a service account's key, which goes from memory to the client: by no file, and no variable.
+
+    Both would be the whole process's: of clients made at the same time some would get no key or another's, and what is
+    started meanwhile would have it.
+
+    Attributes:
+        key: The content of its key file, as JSON or in base64.
+    """
+
+    key: str = field(repr=False)
+
+    def storage(self) -> storage.Client:
+        """See `GoogleClients.storage`."""
+        from google.cloud import storage
+
+        # What answers without https is an emulator, which asks nobody who they are and has to be told nothing.
+        emulator: Any = storage.Client.create_anonymous_client()
+        if not emulator.api_endpoint.startswith("https://"):
+            return emulator
+        return storage.Client(project=None, credentials=self._credentials())
+
+    def bigquery(self, project: str) -> bigquery.Client:
+        """See `GoogleClients.bigquery`."""
+        from google.cloud import bigquery
+
+        return bigquery.Client(project=project, credentials=self._credentials())
+
+    def _credentials(self) -> service_account.Credentials:
+        from google.auth.exceptions import DefaultCredentialsError
+        from google.oauth2 import service_account
+
+        kind: Any = service_account.Credentials
+        try:
+            return kind.from_service_account_info(key_of(self.key))
+        # What a library says of a key it cannot read may quote the key.
+        except (DefaultCredentialsError, AttributeError, TypeError, ValueError):
+            raise DefaultCredentialsError("TAXI_GCP_CREDENTIALS is not a key that Google's library can use") from None
+
+
+def key_of(text: str) -> dict[str, Any]:
+    """A service account's key, from its JSON or that in base64.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    key: Any = json.loads(text if text.startswith("{") else base64.b64decode(text, validate=True))
+    if not isinstance(key, dict) or key.get("type") != "service_account":  # pyright: ignore[reportUnknownMemberType]
+        raise ValueError("this is not a service account's key")
+    return key  # pyright: ignore[reportUnknownVariableType]
 
 
 def made(make: Callable[[], Client]) -> Client:
@@ -123,4 +180,4 @@ def _words(error: Exception) -> str:
     except (AttributeError, LookupError, TypeError, ValueError):
         # Of several arguments the first is the sentence; printed, they would be a tuple.
         text = str(error.args[0] if len(error.args) > 1 and isinstance(error.args[0], str) else error)
-    return (mask_url(_SECRET.sub("***", text)).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (mask_text(_SECRET.sub("***", text)).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

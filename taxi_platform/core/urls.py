@@ -6,19 +6,69 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-# Greedy up to the last @: a password that holds an unescaped / or @ stays hidden too.
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
-# A user name alone is one in a database's URL and a token in a web server's.
-_TOKEN = re.compile(r"(?<=http://)[^/@\s:]+@|(?<=https://)[^/@\s:]+@")
-# Who knows what a server calls its secrets: every parameter may be one, but libpq's options of how to connect.
-_PARAMETER = re.compile(
-    r"(?i)([?&](?!(?:sslmode|connect_timeout|application_name|target_session_attrs)=)[^=&\s#]+=)[^&\s#]*"
-)
+_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*")
+#: Of several hosts, as libpq takes them, each may have a port. A blank is somebody's slip, which is to be seen.
+_HOSTS = re.compile(r"(?a:([\w. -]*|\[[\w.:%]+\])(:\d{1,5})?)(,(?a:([\w.-]*|\[[\w.:%]+\])(:\d{1,5})?))*")
+#: URLs of files: nobody's account can be in them, and a name may hold an `@`.
+_LOCAL = ("file:///", "duckdb:///")
+_USER = re.compile(r"[\w.@%+~-]*")
+#: Options that say how to connect; who knows what a server calls its secrets.
+_OPTION = re.compile(r"(sslmode|connect_timeout|application_name|target_session_attrs)=[\w.-]*")
+_HIDDEN = "***"
+#: In a sentence: options of a URL, or of what is left of one; and what stands where a port belongs.
+_OPTIONS = re.compile(r"[?&][^\s?&=]+=\S*")
+_NO_PORT = re.compile(r"://(?!\[[\da-fA-F:.]+\])[^\s/?#:]*:(?!\d{1,5}(?:[^\w]|$))\S+")
 
 
 def mask_url(url: str) -> str:
-    """The URL as it may be shown: the password, a token, and parameters that may hold a secret become `***`."""
-    return _PARAMETER.sub(r"\1***", _TOKEN.sub("***@", _PASSWORD.sub(r"\1:***@", url)))
+    """A URL as it may be shown, put together anew from those of its parts that are no secrets.
+
+    A password may hold anything, also what should have been escaped. So it ends at the last `@` of all, wherever that
+    is; and of a URL that does not fall into parts, nothing is shown but its scheme. A user's name is no secret, but a
+    web server's alone is a token.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or url.startswith(_LOCAL):
+        return url
+    account, at, rest = rest.rpartition("@")
+    location, path, options, fragment = _parts(rest)
+    if not _SCHEME.fullmatch(scheme) or not _HOSTS.fullmatch(location):
+        return f"{scheme if _SCHEME.fullmatch(scheme) else _HIDDEN}://{_HIDDEN}"
+    user, colon, _ = account.partition(":")
+    is_token = not colon and scheme.lower() in ("http", "https")
+    shown_user = user if _USER.fullmatch(user) and not is_token else _HIDDEN
+    shown = f"{scheme}://{shown_user}{colon and f':{_HIDDEN}'}{at}" if at else f"{scheme}://"
+    return f"{shown}{location}{path}{options and f'?{_shown_options(options)}'}{fragment and f'#{_HIDDEN}'}"
+
+
+def mask_text(text: str) -> str:
+    """A sentence of somebody else's as it may be shown: what may be a secret in the URLs it repeats becomes `***`.
+
+    Where one URL ends in it nobody can tell, for a password may hold blanks: nothing is left from the first `://` to
+    the last `@`.
+    """
+    before, separator, after = text.partition("://")
+    if "@" in after:
+        after = f"{_HIDDEN}@{after.rpartition('@')[2]}"
+    return _OPTIONS.sub(f"?{_HIDDEN}", _NO_PORT.sub(f"://{_HIDDEN}", before + separator + after))
+
+
+def _parts(rest: str) -> tuple[str, str, str, str]:
+    """What follows the account in a URL: location, path, options and fragment."""
+    rest, hash_, fragment = rest.partition("#")
+    rest, mark, options = rest.partition("?")
+    location, slash, path = rest.partition("/")
+    return location, slash + path, mark and options, hash_ and fragment
+
+
+def _shown_options(options: str) -> str:
+    """The options up to the first that may be a secret: what follows may be a part of it."""
+    shown: list[str] = []
+    for option in options.split("&"):
+        if not _OPTION.fullmatch(option):
+            return "&".join([*shown, _HIDDEN])
+        shown.append(option)
+    return "&".join(shown)
 
 
 def local_path(url: str) -> Path | None:

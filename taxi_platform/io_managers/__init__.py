@@ -11,28 +11,36 @@ from taxi_platform.io_managers.lake import LakeIOManager
 from taxi_platform.io_managers.warehouse import ReferenceIOManager, WarehouseIOManager
 
 
-def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManager | dg.IOManagerDefinition]:
-    """The IO managers by the keys that assets name them by."""
+def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManagerDefinition]:
+    """The IO managers by the keys that assets name them by. Nothing of them is for a run's config to say."""
     spill_to = data_dir / ".spill"
 
     def warehouse_of(init: dg.InitResourceContext) -> Warehouse:
         return init.resources.warehouse.open(catalog, init.run.run_id if init.run else "")
 
-    @dg.io_manager(required_resource_keys={"lake"})
+    @dg.io_manager(config_schema={})
+    def raw_io_manager(_: dg.InitResourceContext) -> RawIOManager:
+        return RawIOManager(data_dir / "raw", catalog)
+
+    @dg.io_manager(config_schema={})
+    def parquet_io_manager(_: dg.InitResourceContext) -> ParquetIOManager:
+        return ParquetIOManager(data_dir, catalog)
+
+    @dg.io_manager(config_schema={}, required_resource_keys={"lake"})
     def lake_io_manager(init: dg.InitResourceContext) -> LakeIOManager:
         return LakeIOManager(init.resources.lake.open(), catalog, spill_to)
 
-    @dg.io_manager(required_resource_keys={"warehouse"})
+    @dg.io_manager(config_schema={}, required_resource_keys={"warehouse"})
     def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
         return WarehouseIOManager(warehouse_of(init), init.resources.warehouse.store, catalog, spill_to)
 
-    @dg.io_manager(required_resource_keys={"warehouse"})
+    @dg.io_manager(config_schema={}, required_resource_keys={"warehouse"})
     def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:
         return ReferenceIOManager(warehouse_of(init), catalog, spill_to)
 
     return {
-        "raw_io_manager": RawIOManager(data_dir / "raw", catalog),
-        "parquet_io_manager": ParquetIOManager(data_dir, catalog),
+        "raw_io_manager": raw_io_manager,
+        "parquet_io_manager": parquet_io_manager,
         "lake_io_manager": lake_io_manager,
         "warehouse_io_manager": warehouse_io_manager,
         "reference_io_manager": reference_io_manager,

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from taxi_platform.core.source.errors import SourceError, UnavailableError
 from taxi_platform.core.source.retry import Deadline
-from taxi_platform.core.urls import mask_url
+from taxi_platform.core.urls import mask_text, mask_url
 
 #: Redirects that are followed: a release on GitHub takes one, a mirror behind a few front doors two or three.
 MOST_REDIRECTS = 10
@@ -64,14 +64,14 @@ def exchange(
                 "the address makes no sense",
                 about=about,
                 where=mask_url(url),
-                cause=mask_url(str(error)),
+                cause=mask_text(str(error)),
                 fix="check TAXI_SOURCE, and where it redirects to",
             ) from error
         raise UnavailableError(
             f"the server could not be reached or dropped the line ({type(error).__name__})",
             about=about,
             where=mask_url(url),
-            cause=mask_url(str(error)),
+            cause=mask_text(str(error)),
             fix="check the network and TAXI_SOURCE, then run the month again",
         ) from error
 
@@ -174,7 +174,7 @@ class _Session(requests.Session):
                 "the server redirects to an address that makes no sense",
                 about=self._about,
                 where=mask_url(resp.url),
-                cause=mask_url(str(error)),
+                cause=mask_text(str(error)),
                 fix="open the address in a browser, and set TAXI_SOURCE to where the files are",
             ) from error
         if not target:

@@ -245,7 +245,7 @@ def test_a_redirect_from_https_to_http_is_refused_with_both_addresses_and_withou
     with pytest.raises(SourceError, match="redirects from https to http") as raised:
         fetch(secure.url)
 
-    assert f"{secure.url}{PATH} to {server.url}/plain?sig=***" in str(raised.value)
+    assert f"{secure.url}{PATH} to {server.url}/plain?***" in str(raised.value)
     assert "s3cret" not in str(raised.value)
     assert not raised.value.may_pass_later
     assert server.requests == []

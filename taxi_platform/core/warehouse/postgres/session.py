@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import psycopg
 import pyarrow as pa
@@ -173,10 +174,12 @@ class Session:
 
     @property
     def _conninfo(self) -> str:
-        unknown = set(re.findall(r"[?&](\w+)=", self.url.rpartition("@")[2])) - _OPTIONS
+        # What follows a password among the options may be a piece of it.
+        options = re.split(r"[?&](?:ssl)?password=", self.url.rpartition("@")[2])[0]
+        unknown = set(re.findall(r"[?&](\w+)=", options)) - _OPTIONS
         try:
             given = conninfo_to_dict(self.url)
-        except psycopg.ProgrammingError:
+        except (psycopg.ProgrammingError, UnicodeError):
             given = None
         if given is None and unknown:
             raise WarehouseError(
@@ -184,9 +187,8 @@ class Session:
                 where=self.where,
                 fix="see TAXI_WAREHOUSE_URL; the options are those of libpq, such as sslmode and connect_timeout",
             )
-        # An @ there is one of the password. Said outside of `except`, and without libpq's own words: both would show
-        # a piece of the password.
-        if given is None or any("@" in str(given.get(part)) for part in ("host", "port", "dbname")):
+        # Said outside of `except`, and without libpq's own words: both would show a piece of the password.
+        if given is None or not _is_understood(self.url, given):
             raise WarehouseError(
                 "the URL is none that PostgreSQL's clients understand",
                 where=self.where,
@@ -241,6 +243,26 @@ class Session:
     def _say_waiting(self, state: tenacity.RetryCallState) -> None:
         if state.attempt_number in (5, 50, 500):
             _log.warning("%s: others hold the table; waiting (%.0f s)", self.where, state.seconds_since_start or 0)
+
+
+def _is_understood(url: str, given: dict[str, Any]) -> bool:
+    """Whether libpq takes the same part of a URL for the password as `mask_url` does.
+
+    If not, it would look for a host, a port or a database that is a piece of the password, and say so.
+    """
+    authority = url.partition("://")[2]
+    account, at, rest = authority.rpartition("@")
+    location = authority.partition("?")[0].partition("/")[0]
+    ports = str(given.get("port") or "").split(",")
+    if not all(port == "" or (port.isascii() and port.isdigit()) for port in ports):
+        return False
+    if not at or ("@" not in location and ":" not in location):  # no account, but perhaps an @ of an option
+        return not any("@" in str(given.get(part)) for part in ("host", "dbname"))
+    user, _, password = account.partition(":")
+    return all(
+        (given.get(part) or "") == unquote(value) or f"{part}=" in rest  # an option of that name has the last word
+        for part, value in (("user", user), ("password", password))
+    )
 
 
 def _one_line(error: Exception) -> str:
