@@ -62,6 +62,8 @@ class Fault:
         skip: How many of them are treated well before.
         status: They are answered with this status, and nothing is done.
         message: What Google says with it.
+        reason: What it gives as the reason.
+        flips_a_sent_byte: One byte of the object they send is wrong when it arrives.
         hangs_up_after: The line drops after so many bytes of what they send.
         forgets_to_answer: What they ask is done, but the line drops before they hear of it.
         answers_only: The line drops after so many bytes of the answer's body.
@@ -74,6 +76,8 @@ class Fault:
     skip: int = 0
     status: int | None = None
     message: str = "the test wants it so"
+    reason: str = ""
+    flips_a_sent_byte: bool = False
     hangs_up_after: int | None = None
     forgets_to_answer: bool = False
     answers_only: int | None = None
@@ -178,6 +182,9 @@ class Handler(RequestHandler):
             body = line_in.read(size if fault.hangs_up_after is None else min(fault.hangs_up_after, size))
             if fault.first:
                 fault.first()
+            if fault.flips_a_sent_byte:
+                at = len(body) * 3 // 4  # of an upload in one request the first part is not the object
+                body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
             if len(body) < size or fault.hangs_up_after is not None:
                 self._keep_part(body)
             else:
@@ -190,7 +197,7 @@ class Handler(RequestHandler):
         self.rfile, self.wfile = io.BytesIO(body), io.BytesIO()
         with self.google.lock:
             if fault.status:
-                self._refuse(fault.status, fault.message)
+                self._refuse(fault.status, fault.message, fault.reason)
             elif not self._refused():
                 serve()
         return self.wfile.getvalue()
@@ -233,8 +240,9 @@ class Handler(RequestHandler):
                 start = int(self.headers["Content-Range"].removeprefix("bytes ").partition("-")[0])
                 self.google.storage.add_to_resumable_upload(query["upload_id"][0], part, None, start)
 
-    def _refuse(self, status: int, message: str) -> None:
-        self._say(status, {"error": {"code": status, "message": message}})
+    def _refuse(self, status: int, message: str, reason: str = "") -> None:
+        listed = [{"domain": "global", "reason": reason, "message": message}] if reason else []
+        self._say(status, {"error": {"code": status, "message": message, "errors": listed}})
 
     def _say(self, status: int, told: dict[str, Any]) -> None:
         text = json.dumps(told).encode()
