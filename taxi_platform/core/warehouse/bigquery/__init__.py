@@ -102,7 +102,7 @@ class BigQueryWarehouse:
         with self._reading(contract) as there:
             if not months:
                 return schema.empty_table()
-            condition, parameters = _of_months(months)
+            condition, parameters = of_months(months)
             query = f"SELECT {_select(columns, there)} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
             rows = self._query(contract, query, parameters)
             # Not by the Storage API, which needs one more permission and one more library.
@@ -113,7 +113,7 @@ class BigQueryWarehouse:
         columns = contract.stored_columns
         with self._reading(contract) as there:
             figures = ", ".join(_measures(it) if it.name in there else "0, 0" for it in columns)
-            condition, parameters = _of_months([month])
+            condition, parameters = of_months([month])
             query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
             (row, *_) = self._query(contract, query, parameters)
             return read_measures(columns, row.values())
@@ -217,7 +217,7 @@ class BigQueryWarehouse:
         return absent(self.table_name(contract), str(self.dataset))
 
 
-def _of_months(months: Sequence[Month]) -> tuple[str, list[bigquery.ScalarQueryParameter]]:
+def of_months(months: Sequence[Month]) -> tuple[str, list[bigquery.ScalarQueryParameter]]:
     """The condition that says which partitions are read, and so what is paid for; and its parameters.
 
     By plain comparisons with parameters: of those the documentation says that they leave out partitions
