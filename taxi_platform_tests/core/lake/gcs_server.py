@@ -200,7 +200,16 @@ class Handler(RequestHandler):
                 self._refuse(fault.status, fault.message, fault.reason)
             elif not self._refused():
                 serve()
+                self._take_class_of_bucket(body)
         return self.wfile.getvalue()
+
+    def _take_class_of_bucket(self, body: bytes) -> None:
+        """An object that was sent in one request has its bucket's storage class, unless it names one."""
+        if "uploadType=multipart" in self.path:
+            about, bucket = _about_in(io.BytesIO(body)), urlsplit(self.path).path.partition("/b/")[2].partition("/")[0]
+            made = self.google.storage.objects.get(bucket, {}).get(about.get("name", ""))
+            if made and "storageClass" not in about:
+                made["storageClass"] = self.google.storage.buckets[bucket]["storageClass"]
 
     def _refused(self) -> bool:
         """Answer what the emulator would get wrong; False if there is nothing of the kind."""
@@ -222,7 +231,7 @@ class Handler(RequestHandler):
                 return True
             name = storage.resumable[query["upload_id"]]["name"]
         elif "uploadType" in query and not name:
-            name = _name_in(self.rfile)
+            name = _about_in(self.rfile)["name"]
         held = storage.objects.get(bucket, {}).get(name)
         generation = held["generation"] if held else "0"
         if query.get("ifGenerationMatch", generation) != generation:
@@ -265,11 +274,11 @@ class Handler(RequestHandler):
         self._serve(super().do_DELETE)
 
 
-def _name_in(body: Any) -> str:
-    """The object an upload is to make, which its first part says; the body can be read again afterwards."""
+def _about_in(body: Any) -> dict[str, Any]:
+    """What an upload says of the object it is to make, in its first part; the body can be read again afterwards."""
     text = body.getvalue()
-    name, _ = json.JSONDecoder().raw_decode(text[text.index(b"{") :].partition(b"\r\n")[0].decode())
-    return name["name"]
+    about, _ = json.JSONDecoder().raw_decode(text[text.index(b"{") :].partition(b"\r\n")[0].decode())
+    return about
 
 
 def _spoilt(answer: bytes, fault: Fault) -> bytes:

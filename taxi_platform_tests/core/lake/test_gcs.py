@@ -219,6 +219,8 @@ def test_what_another_writer_put_there_meanwhile_is_not_removed_with_what_arrive
         lake.put(CONTRACT, JANUARY, file)
     assert all(fault.times == 0 for fault in google.faults)
     assert google.content(lake.bucket, OBJECT) == other.path.read_bytes()
+    (deletion,) = (request.path for request in google.requests if request.method == "DELETE")
+    assert "ifGenerationMatch=" in deletion
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
