@@ -135,6 +135,11 @@ def is_mistake(error: duckdb.Error) -> bool:
     return _meaning(error).is_ours
 
 
+def may_pass_later(error: duckdb.Error) -> bool:
+    """Whether the same may succeed later."""
+    return _meaning(error).may_pass_later
+
+
 def explained(error: duckdb.Error, about: str) -> TaxiPlatformError:
     """An error of DuckDB as one people are meant to read.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.google_reasons import reason_of, reasons_in
 from taxi_platform.core.urls import mask_text
 
 if TYPE_CHECKING:
@@ -154,12 +155,17 @@ def explained(
             reason, "retryable", False
         )
         may_pass_later = False
+        meaning = reason_of(reasons_in(reason), words)
         if isinstance(reason, auth.DefaultCredentialsError):
             cause, fix = f"no usable Google credentials: {words}", _SET_CREDENTIALS
         elif isinstance(reason, auth.TransportError | requests.RequestException):
             cause, fix, may_pass_later = f"no answer: {words}", _LATER, True
         elif refused:
             cause, fix = f"Google refused the credentials: {words}", _SET_CREDENTIALS
+        elif meaning is not None:
+            place = where.partition("://")[2].partition("/")[0]
+            cause, fix = f"{meaning.why}: {words}", meaning.fix.format(place=place)
+            may_pass_later = meaning.may_pass_later
         elif isinstance(reason, api.Forbidden):
             cause, fix = words, f"grant the account {roles}"
         elif isinstance(reason, api.NotFound):

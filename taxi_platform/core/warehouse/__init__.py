@@ -104,3 +104,19 @@ def absent(name: str, where: str) -> WarehouseError:
         cause="nothing was loaded into it yet",
         fix="materialize a month of its asset",
     )
+
+
+def require_all(contract: TripContract, month: Month, written: int, file: ParquetFile) -> None:
+    """Hold what a store says that it wrote against what the file says that it holds.
+
+    Raises:
+        WarehouseError: They differ.
+    """
+    if written != file.rows:
+        raise WarehouseError(
+            f"the store wrote {written:,} rows of {file.rows:,}; the table is as it was",
+            about=f"{contract.dataset} {month}",
+            where=file.uri,
+            cause="a trigger or a rule of the store turns rows away, or the file is not what its footer says",
+            fix="see what the store does with new rows of this table, then load the month again",
+        )

@@ -16,14 +16,14 @@ import duckdb
 import pyarrow as pa
 import tenacity
 
-from taxi_platform.core import engine
+from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import Measures, read_measures, select_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse import absent, require_all
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
@@ -62,6 +62,7 @@ class DuckDBWarehouse:
                 f"INSERT INTO {table} BY NAME SELECT ?::DATE AS {SOURCE_MONTH}, * FROM {engine.parquet(file.path)}",
                 [month.first_day],
             ).fetchall()
+            require_all(contract, month, int(written), file)
         return int(written)
 
     def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
@@ -146,6 +147,7 @@ class DuckDBWarehouse:
                 where=str(self.path),
                 cause=str(error).splitlines()[0],
                 fix="see that the disk has room and the month's file is whole, then run the month again",
+                may_pass_later=engine_errors.may_pass_later(error),
             ) from error
 
     @contextmanager
@@ -179,12 +181,14 @@ class DuckDBWarehouse:
                     where=str(self.path),
                     cause=str(error).splitlines()[0],
                     fix="point TAXI_WAREHOUSE_URL at a DuckDB file this process can write to and has not open already",
+                    may_pass_later=engine_errors.may_pass_later(error),
                 ) from error
             raise WarehouseError(
                 f"another process has held the warehouse for over {self.patience:.0f} s",
                 where=str(self.path),
                 cause=str(error).splitlines()[0],
                 fix="close the program that has the file open (a DuckDB shell, a notebook), then run again",
+                may_pass_later=True,
             ) from error
 
     def _say_waiting(self, state: tenacity.RetryCallState) -> None:

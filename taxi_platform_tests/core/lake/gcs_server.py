@@ -62,6 +62,8 @@ class Fault:
         skip: How many of them are treated well before.
         status: They are answered with this status, and nothing is done.
         message: What Google says with it.
+        reason: What it gives as the reason.
+        flips_a_sent_byte: One byte of the object they send is wrong when it arrives.
         hangs_up_after: The line drops after so many bytes of what they send.
         forgets_to_answer: What they ask is done, but the line drops before they hear of it.
         answers_only: The line drops after so many bytes of the answer's body.
@@ -74,6 +76,8 @@ class Fault:
     skip: int = 0
     status: int | None = None
     message: str = "the test wants it so"
+    reason: str = ""
+    flips_a_sent_byte: bool = False
     hangs_up_after: int | None = None
     forgets_to_answer: bool = False
     answers_only: int | None = None
@@ -178,6 +182,9 @@ class Handler(RequestHandler):
             body = line_in.read(size if fault.hangs_up_after is None else min(fault.hangs_up_after, size))
             if fault.first:
                 fault.first()
+            if fault.flips_a_sent_byte:
+                at = len(body) * 3 // 4  # of an upload in one request the first part is not the object
+                body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
             if len(body) < size or fault.hangs_up_after is not None:
                 self._keep_part(body)
             else:
@@ -190,10 +197,19 @@ class Handler(RequestHandler):
         self.rfile, self.wfile = io.BytesIO(body), io.BytesIO()
         with self.google.lock:
             if fault.status:
-                self._refuse(fault.status, fault.message)
+                self._refuse(fault.status, fault.message, fault.reason)
             elif not self._refused():
                 serve()
+                self._take_class_of_bucket(body)
         return self.wfile.getvalue()
+
+    def _take_class_of_bucket(self, body: bytes) -> None:
+        """An object that was sent in one request has its bucket's storage class, unless it names one."""
+        if "uploadType=multipart" in self.path:
+            about, bucket = _about_in(io.BytesIO(body)), urlsplit(self.path).path.partition("/b/")[2].partition("/")[0]
+            made = self.google.storage.objects.get(bucket, {}).get(about.get("name", ""))
+            if made and "storageClass" not in about:
+                made["storageClass"] = self.google.storage.buckets[bucket]["storageClass"]
 
     def _refused(self) -> bool:
         """Answer what the emulator would get wrong; False if there is nothing of the kind."""
@@ -215,7 +231,7 @@ class Handler(RequestHandler):
                 return True
             name = storage.resumable[query["upload_id"]]["name"]
         elif "uploadType" in query and not name:
-            name = _name_in(self.rfile)
+            name = _about_in(self.rfile)["name"]
         held = storage.objects.get(bucket, {}).get(name)
         generation = held["generation"] if held else "0"
         if query.get("ifGenerationMatch", generation) != generation:
@@ -233,8 +249,9 @@ class Handler(RequestHandler):
                 start = int(self.headers["Content-Range"].removeprefix("bytes ").partition("-")[0])
                 self.google.storage.add_to_resumable_upload(query["upload_id"][0], part, None, start)
 
-    def _refuse(self, status: int, message: str) -> None:
-        self._say(status, {"error": {"code": status, "message": message}})
+    def _refuse(self, status: int, message: str, reason: str = "") -> None:
+        listed = [{"domain": "global", "reason": reason, "message": message}] if reason else []
+        self._say(status, {"error": {"code": status, "message": message, "errors": listed}})
 
     def _say(self, status: int, told: dict[str, Any]) -> None:
         text = json.dumps(told).encode()
@@ -257,11 +274,11 @@ class Handler(RequestHandler):
         self._serve(super().do_DELETE)
 
 
-def _name_in(body: Any) -> str:
-    """The object an upload is to make, which its first part says; the body can be read again afterwards."""
+def _about_in(body: Any) -> dict[str, Any]:
+    """What an upload says of the object it is to make, in its first part; the body can be read again afterwards."""
     text = body.getvalue()
-    name, _ = json.JSONDecoder().raw_decode(text[text.index(b"{") :].partition(b"\r\n")[0].decode())
-    return name["name"]
+    about, _ = json.JSONDecoder().raw_decode(text[text.index(b"{") :].partition(b"\r\n")[0].decode())
+    return about
 
 
 def _spoilt(answer: bytes, fault: Fault) -> bytes:

@@ -93,6 +93,18 @@ def test_an_object_that_was_tampered_with_is_replaced(
     assert google.content(lake.bucket, OBJECT) == small.path.read_bytes()
 
 
+def test_an_object_of_the_same_bytes_that_says_something_else_of_itself_is_replaced(
+    lake: GCSLake, google: GoogleStorage, small: ParquetFile
+) -> None:
+    for told in (None, {"rows": "3"}, {"sha256": "0" * 64}):
+        lake.put(CONTRACT, JANUARY, small)
+        google.storage.objects[lake.bucket][OBJECT]["metadata"] = told  # as after a copy by hand
+        google.requests.clear()
+        lake.put(CONTRACT, JANUARY, small)
+        assert len(google.uploads()) == 1
+        assert google.object(lake.bucket, OBJECT)["metadata"]["sha256"] == small.sha256
+
+
 def test_a_large_month_arrives_in_chunks(lake: GCSLake, google: GoogleStorage, large: ParquetFile) -> None:
     lake.put(CONTRACT, JANUARY, large)
     assert [request.size for request in google.uploads()] == [8 * MEGABYTE, 8 * MEGABYTE, large.bytes - 16 * MEGABYTE]
@@ -189,6 +201,40 @@ def test_an_object_that_is_not_what_was_sent_does_not_stay(
     assert google.names(lake.bucket) == []
 
 
+def test_what_another_writer_put_there_meanwhile_is_not_removed_with_what_arrived_wrong(
+    lake: GCSLake, google: GoogleStorage, large: ParquetFile, tmp_path: Path
+) -> None:
+    file, other = copy_of(large, tmp_path), numbered_file(CONTRACT, JANUARY, 4, "other", tmp_path / "other")
+
+    def change_and_hide_it() -> None:
+        overwrite_end(file.path)
+        for upload in google.storage.resumable.values():
+            upload["crc32c"] = None
+
+    google.faults = [
+        Fault(UPLOADS, first=change_and_hide_it),
+        Fault(lambda request: request.method == "DELETE", first=lambda: lake.put(CONTRACT, JANUARY, other)),
+    ]
+    with pytest.raises(LakeError, match="what was stored is not what was sent"):
+        lake.put(CONTRACT, JANUARY, file)
+    assert all(fault.times == 0 for fault in google.faults)
+    assert google.content(lake.bucket, OBJECT) == other.path.read_bytes()
+    (deletion,) = (request.path for request in google.requests if request.method == "DELETE")
+    assert "ifGenerationMatch=" in deletion
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_bytes_that_change_on_the_way_are_refused_by_google_and_the_old_object_stays(
+    lake: GCSLake, google: GoogleStorage, tmp_path: Path, size: str, request: pytest.FixtureRequest
+) -> None:
+    old = numbered_file(CONTRACT, JANUARY, 4, "old", tmp_path / "old")
+    lake.put(CONTRACT, JANUARY, old)
+    google.faults = [Fault(UPLOADS, flips_a_sent_byte=True, times=ALWAYS)]
+    with pytest.raises(LakeError):
+        lake.put(CONTRACT, JANUARY, request.getfixturevalue(size))
+    assert google.content(lake.bucket, OBJECT) == old.path.read_bytes()
+
+
 def test_a_process_killed_in_the_middle_of_a_chunk_leaves_the_old_month(
     lake: GCSLake, google: GoogleStorage, small: ParquetFile, large: ParquetFile, tmp_path: Path
 ) -> None:
@@ -233,6 +279,21 @@ def test_a_reader_keeps_its_month_when_it_is_replaced_and_old_ones_go_when_nobod
     os.utime(old.path, (yesterday, yesterday))
     assert lake.get(CONTRACT, JANUARY) == new
     assert [it for it in new.path.parent.iterdir() if it.suffix != ".lock"] == [new.path]
+
+
+def test_an_old_version_somebody_asks_for_every_day_stays_when_others_are_cleared_away(
+    lake: GCSLake, google: GoogleStorage, small: ParquetFile, tmp_path: Path
+) -> None:
+    lake.put(CONTRACT, JANUARY, small)
+    old = lake.get(CONTRACT, JANUARY)
+    yesterday = time.time() - 90_000
+    os.utime(old.path, (yesterday, yesterday))
+    assert lake.get(CONTRACT, JANUARY) == old  # asked for again today
+
+    lake.put(CONTRACT, JANUARY, numbered_file(CONTRACT, JANUARY, 4, "new", tmp_path / "new"))
+    new = lake.get(CONTRACT, JANUARY)
+
+    assert {old.path, new.path} <= set(new.path.parent.iterdir())
 
 
 def test_a_month_replaced_while_it_is_fetched_is_the_new_one(
@@ -318,6 +379,50 @@ def test_a_refusal_says_what_to_set_or_grant(
         assert matches(said, error)
         assert not error.may_pass_later
     assert len(google.requests) <= 6  # nobody knocks twice at a closed door
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said", "may_pass"),
+    [
+        (
+            403,
+            "retentionPolicyNotMet",
+            "keeps its objects.*TAXI_LAKE_URL to a bucket without retention.*buckets update gs://lake-",
+            False,
+        ),
+        (403, "objectUnderActiveHold", "keeps its objects.*TAXI_LAKE_URL to a bucket without retention", False),
+        (400, "userProjectMissing", "requester pays.*buckets update gs://.* --no-requester-pays", False),
+        (403, "accountDisabled", "nobody pays for the project.*gcloud billing projects link", False),
+        (403, "accessNotConfigured", "not switched on.*gcloud services enable", False),
+        (403, "rateLimitExceeded", "too much was asked.*fewer months at the same time", True),
+        (403, "quotaExceeded", "quota of Google's is used up.*wait until it is refilled", True),
+        (403, "forbidden", "grant the account the role roles/storage.objectUser", False),
+        (404, "notFound", "the bucket does not exist: set TAXI_LAKE_URL", False),
+    ],
+)
+def test_a_refusal_is_told_by_googles_reason_and_not_by_its_status(
+    lake: GCSLake, google: GoogleStorage, small: ParquetFile, status: int, reason: str, said: str, may_pass: bool
+) -> None:
+    google.faults = [Fault(UPLOADS, status=status, message="so it is", reason=reason, times=ALWAYS)]
+    if reason == "notFound":  # of an upload it may also mean that the upload is lost
+        google.faults = [Fault(status=status, message="so it is", reason=reason, times=ALWAYS)]
+    with pytest.raises(LakeError) as raised:
+        lake.put(CONTRACT, JANUARY, small)
+    assert matches(f"{said}", raised.value)
+    assert "so it is" in str(raised.value)
+    assert raised.value.may_pass_later is may_pass
+
+
+def test_a_bucket_whose_requests_their_maker_pays_for_is_told_also_without_a_reason(
+    lake: GCSLake, google: GoogleStorage, small: ParquetFile
+) -> None:
+    told = "Bucket is a requester pays bucket but no user project provided."
+    google.faults = [Fault(status=400, message=told, reason="required", times=ALWAYS)]
+    for error in errors_of(lake, small):
+        assert matches(
+            f"which the platform does not do: 400 {told[:-1]}.*gs://{lake.bucket} --no-requester-pays", error
+        )
+        assert not error.may_pass_later
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

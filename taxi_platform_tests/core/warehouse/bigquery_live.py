@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from google.cloud import bigquery
@@ -13,16 +13,30 @@ from taxi_platform.core.warehouse.bigquery.dataset import Dataset
 
 #: Names a dataset beside which others may be made, such as `bigquery://project/taxi_tests`.
 VARIABLE = "TAXI_TEST_BIGQUERY_URL"
+_LABEL = "of_a_live_test"
+
+
+#: After which a dataset that a killed test left behind is removed by the next one. (A default expiration would do it by
+#: itself, but the platform refuses a dataset that has one.)
+_STALE = timedelta(hours=6)
 
 
 @contextmanager
-def live_dataset() -> Generator[str, None, None]:
-    """A fresh dataset beside the one that `TAXI_TEST_BIGQUERY_URL` names, gone when the block ends; yields its URL."""
+def live_dataset(location: str = "") -> Generator[str, None, None]:
+    """A fresh dataset beside the one that `TAXI_TEST_BIGQUERY_URL` names, gone when the block ends; yields its URL.
+
+    Args:
+        location: Where it is; where the other is unless something is said.
+    """
     beside = Dataset.of_url(os.environ[VARIABLE], ApplicationDefault())
     reference = bigquery.DatasetReference(beside.project, f"{beside.name}_{uuid4().hex[:8]}")
     dataset = bigquery.Dataset(reference)
-    dataset.location = beside.location
-    dataset.default_table_expiration_ms = int(timedelta(hours=2) / timedelta(milliseconds=1))  # if nobody clears up
+    dataset.location = location or beside.location
+    dataset.labels = {_LABEL: "true"}
+    for other in beside.client.list_datasets(beside.project, filter=f"labels.{_LABEL}"):
+        created = beside.client.get_dataset(other.reference).created
+        if created is not None and datetime.now(UTC) - created > _STALE:
+            beside.client.delete_dataset(other.reference, delete_contents=True, not_found_ok=True)
     beside.client.create_dataset(dataset)
     try:
         yield f"bigquery://{beside.project}/{dataset.dataset_id}"

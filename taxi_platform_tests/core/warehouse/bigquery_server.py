@@ -45,6 +45,8 @@ class BigQueryServer:
         unavailable: How many of the next requests are answered with 503.
         lost: How many of the next load jobs are accepted without an answer.
         forbidden: Whether the account may do nothing.
+        refused: What every request is answered with, if anything.
+        hidden: How many of the next looks at jobs that are there find none.
     """
 
     host: str
@@ -55,6 +57,8 @@ class BigQueryServer:
     unavailable: int = 0
     lost: int = 0
     forbidden: bool = False
+    refused: RefusedError | None = None
+    hidden: int = 0
     tokens: set[str] = field(default_factory=set)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -176,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if self.headers.get("Authorization", "").removeprefix("Bearer ") not in stand_in.tokens:
             raise RefusedError(401, "authError", "Request had invalid authentication credentials")
+        if stand_in.refused:
+            raise stand_in.refused
         if stand_in.forbidden:
             told = f"Access Denied: Project {PROJECT}: User does not have permission"
             raise RefusedError(403, "accessDenied", told)
@@ -231,7 +237,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(204, {})
 
     def get_job(self, body: bytes, job_id: str) -> None:
-        self._send(200, self.stand_in.store.job(job_id, self.query.get("location")))
+        job = self.stand_in.store.job(job_id, self.query.get("location"))
+        if self.stand_in.hidden:
+            self.stand_in.hidden -= 1
+            raise RefusedError(404, "notFound", f"Not found: Job {PROJECT}:{job_id}")
+        self._send(200, job)
 
     def insert_job(self, body: bytes) -> None:
         resource = json.loads(body)

@@ -3,7 +3,12 @@
 Emulated, each with the page of https://cloud.google.com/bigquery/docs it was taken from:
 
 - A load job with WRITE_TRUNCATE replaces a table, or the partition that a decorator names, in one transaction and only
-  if it succeeds; a file of no rows empties it (`reference/rest/v2/Job#JobConfigurationLoad`, writeDisposition).
+  if it succeeds; WRITE_TRUNCATE_DATA keeps the schema (`reference/rest/v2/Job#JobConfigurationLoad`, writeDisposition).
+- A table's name with a decorator deletes the partition (`managing-partitioned-tables#delete_a_partition`).
+- A new table takes over what its dataset says of expiring, and in a project without billing it expires anyway
+  (`updating-datasets`, `sandbox#limits`). Nothing is deleted here when its time has come.
+- Where the documentation leaves it open, the worse of the two: a file of no rows leaves a partition as it is; a file
+  has to have every column of the table; `IN UNNEST(…)` reads every partition.
 - A partition takes rows of its own month only; the decorator of a table partitioned by month is `$YYYYMM`
   (`load-data-partitioned-tables`).
 - A load into a partition does not change the columns of the table, unless ALLOW_FIELD_ADDITION is set; one into a whole
@@ -41,9 +46,25 @@ from sqlglot import exp
 
 from taxi_platform.core.engine import identifier
 
-TYPES = {"STRING": "VARCHAR", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "DATETIME": "TIMESTAMP", "DATE": "DATE"}
-_API_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT"}
-_OF_DUCKDB = {kind: name for name, kind in TYPES.items()} | {"HUGEINT": "BIGNUMERIC", "INTEGER": "INTEGER"}
+TYPES = {
+    "STRING": "VARCHAR",
+    "INTEGER": "BIGINT",
+    "FLOAT": "DOUBLE",
+    "DATETIME": "TIMESTAMP",
+    "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMPTZ",
+    "BOOLEAN": "BOOLEAN",
+    "BYTES": "BLOB",
+    "TIME": "TIME",
+    "NUMERIC": "DECIMAL(38, 9)",
+}
+_API_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+_OF_DUCKDB = {kind: name for name, kind in TYPES.items()} | {
+    "HUGEINT": "BIGNUMERIC",
+    "INTEGER": "INTEGER",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+    "DECIMAL(38,9)": "NUMERIC",
+}
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 _LEAST_BILLED = 10 * 2**20
@@ -67,12 +88,16 @@ class Store:
         project: Its id.
         slow: Seconds every load job takes before it does anything.
         failing: Reasons with which the next load jobs fail.
+        defaults: What a dataset says besides its location, such as how long its new tables are kept.
+        has_billing: Whether somebody pays for the project; else every new partition is kept for sixty days.
     """
 
     folder: Path
     project: str
     slow: float = 0.0
     failing: list[str] = field(default_factory=list)
+    defaults: dict[str, dict[str, str]] = field(default_factory=dict)
+    has_billing: bool = True
     datasets: dict[str, str] = field(default_factory=dict)
     tables: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -93,7 +118,12 @@ class Store:
         if name not in self.datasets:
             raise RefusedError(404, "notFound", f"Not found: Dataset {self.project}:{name}")
         reference = {"projectId": self.project, "datasetId": name}
-        return {"kind": "bigquery#dataset", "datasetReference": reference, "location": self.datasets[name]}
+        return {
+            "kind": "bigquery#dataset",
+            "datasetReference": reference,
+            "location": self.datasets[name],
+            **self.defaults.get(name, {}),
+        }
 
     def table(self, dataset: str, name: str) -> dict[str, Any]:
         self.dataset(dataset)
@@ -107,8 +137,21 @@ class Store:
             name = resource["tableReference"]["tableId"]
             if (dataset, name) in self.tables:
                 raise RefusedError(409, "duplicate", f"Already Exists: Table {self.project}:{dataset}.{name}")
-            self._keep(dataset, name, {"kind": "bigquery#table", **resource})
+            self._keep(dataset, name, {"kind": "bigquery#table", **self._with_expiry(dataset, resource)})
             return self.tables[dataset, name]
+
+    def _with_expiry(self, dataset: str, resource: dict[str, Any]) -> dict[str, Any]:
+        """A new table with what it takes over from its dataset; what is null is as if it were not said."""
+        resource = {key: value for key, value in resource.items() if value is not None}
+        defaults = self.defaults.get(dataset, {})
+        kept = None if self.has_billing else str(60 * 24 * 60 * 60 * 1000)
+        if "timePartitioning" in resource:
+            parts = {key: value for key, value in resource["timePartitioning"].items() if value is not None}
+            kept = kept or defaults.get("defaultPartitionExpirationMs")
+            resource["timePartitioning"] = {**({"expirationMs": kept} if kept else {}), **parts}
+        if not kept and (kept := defaults.get("defaultTableExpirationMs")) and "expirationTime" not in resource:
+            resource["expirationTime"] = str(int(time.time() * 1000) + int(kept))
+        return resource
 
     def patch_table(self, dataset: str, name: str, changes: dict[str, Any], etag: str | None) -> dict[str, Any]:
         with self._lock:
@@ -122,8 +165,13 @@ class Store:
             return self.tables[dataset, name]
 
     def delete_table(self, dataset: str, name: str) -> None:
+        name, _, partition = name.partition("$")
         with self._lock:
             kind = "VIEW" if "view" in self.table(dataset, name) else "TABLE"
+            if partition:
+                condition = self._partition(self.table(dataset, name), partition)
+                self._con.execute(f"DELETE FROM {_name(dataset, name)} WHERE {condition}")
+                return
             self._con.execute(f"DROP {kind} {_name(dataset, name)}")
             del self.tables[dataset, name]
 
@@ -214,16 +262,20 @@ class Store:
     def _load(self, load: Mapping[str, Any], parquet: Path, failing: str | None) -> int:
         if failing:
             raise RefusedError(503, failing, "An internal error occurred and the request could not be completed")
-        assert (load["sourceFormat"], load["writeDisposition"]) == ("PARQUET", "WRITE_TRUNCATE")
+        how = load["writeDisposition"]
+        assert (load["sourceFormat"], how in ("WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA")) == ("PARQUET", True)
         dataset, target = load["destinationTable"]["datasetId"], load["destinationTable"]["tableId"]
         name, _, partition = target.partition("$")
         file = pq.read_schema(parquet)
         with self._lock, self._con.cursor() as con:
+            where, rows = f"{self.project}:{dataset}.{target}", pq.read_metadata(parquet).num_rows
+            if (dataset, name) not in self.tables and load.get("createDisposition") != "CREATE_NEVER":
+                self._keep(dataset, name, {"kind": "bigquery#table", "schema": load["schema"]})  # nobody's idea of one
             table = self.table(dataset, name)
-            where = f"{self.project}:{dataset}.{target}"
             given = load.get("schema") or {"fields": [{"name": it.name, "type": _of_arrow(it.type)} for it in file]}
             given = {"fields": [_checked(it) for it in given["fields"]]}
             _require_types(file, given)
+            _require_columns(table["schema"], file.names)
             if partition:
                 if "ALLOW_FIELD_ADDITION" not in load.get("schemaUpdateOptions", []):
                     _require_no_more(table["schema"], given, where)
@@ -232,16 +284,18 @@ class Store:
             else:
                 condition = "true"
             con.begin()
-            con.execute(f"DELETE FROM {_name(dataset, name)} WHERE {condition}")
+            if rows or not partition:
+                con.execute(f"DELETE FROM {_name(dataset, name)} WHERE {condition}")
             names = ", ".join(identifier(it.name) for it in file)
             con.execute(f"INSERT INTO {_name(dataset, name)} BY NAME SELECT {names} FROM read_parquet('{parquet}')")
             con.commit()
-            kept = table if partition else {it: table[it] for it in ("kind", "tableReference", "schema")}
-            self._keep(dataset, name, {**kept, "schema": kept["schema"] if partition else given})
-            return pq.read_metadata(parquet).num_rows
+            if how == "WRITE_TRUNCATE" and not partition:
+                kept = {it: table[it] for it in ("kind", "tableReference", "schema")}
+                self._keep(dataset, name, {**kept, "schema": given})
+            return rows
 
-    def _partition(self, table: Mapping[str, Any], decorator: str, parquet: Path) -> str:
-        """The condition for a partition's rows, when the file has none but those."""
+    def _partition(self, table: Mapping[str, Any], decorator: str, parquet: Path | None = None) -> str:
+        """The condition for a partition's rows, when the file, if there is one, has none but those."""
         by = table.get("timePartitioning")
         if by is None:
             raise RefusedError(400, "invalid", "Cannot read partition information from a table that is not partitioned")
@@ -250,6 +304,8 @@ class Store:
             raise RefusedError(400, "invalid", f"Invalid time partitioning decorator ${decorator}, expected $YYYYMM")
         first = date(int(decorator[:4]), int(decorator[4:]), 1)
         condition = f"coalesce(date_trunc('month', {identifier(by['field'])}) = DATE '{first}', false)"
+        if parquet is None:
+            return condition
         with self._con.cursor() as con:
             query = f"SELECT count(*) FROM read_parquet('{parquet}') WHERE NOT {condition}"
             ((strays,), *_) = con.execute(query).fetchall()
@@ -299,6 +355,8 @@ class Store:
         for select in tree.find_all(exp.Select):
             (table, *_), condition = select.find_all(exp.Table), select.args.get("where")
             columns = {column.name for column in select.find_all(exp.Column)}
+            if condition and condition.find(exp.Unnest):
+                condition = None  # no partition is left out
             where = _in_duckdb(condition.copy()) if condition else ""
             query = f"SELECT count(*) FROM {_name(table.db, table.name)} {where}"
             ((rows,), *_) = con.execute(query, parameters if condition else None).fetchall()
@@ -348,8 +406,11 @@ def _text(name: str, kind: str) -> str:
 
 
 def _value(parameter: Mapping[str, Any]) -> Any:
-    assert parameter["parameterType"] == {"type": "ARRAY", "arrayType": {"type": "DATE"}}
-    return [date.fromisoformat(it["value"]) for it in parameter["parameterValue"].get("arrayValues", [])]
+    kind, value = parameter["parameterType"], parameter["parameterValue"]
+    if kind == {"type": "DATE"}:
+        return date.fromisoformat(value["value"])
+    assert kind == {"type": "ARRAY", "arrayType": {"type": "DATE"}}
+    return [date.fromisoformat(it["value"]) for it in value.get("arrayValues", [])]
 
 
 def _checked(column: Mapping[str, Any]) -> dict[str, Any]:
@@ -379,6 +440,11 @@ def _require_no_more(old: Mapping[str, Any], new: Mapping[str, Any], where: str)
         raise RefusedError(400, "invalid", told)
 
 
+def _require_columns(schema: Mapping[str, Any], there: Sequence[str]) -> None:
+    for name in _by_name(schema).keys() - set(there):
+        raise RefusedError(400, "invalid", f"Required field {name} is missing in the file")
+
+
 def _require_types(file: pa.Schema, schema: Mapping[str, Any]) -> None:
     wanted = _by_name(schema)
     for column in file:
@@ -399,6 +465,10 @@ def _of_arrow(kind: pa.DataType) -> str:
         (pa.types.is_date, "DATE"),
         (pa.types.is_string, "STRING"),
         (pa.types.is_large_string, "STRING"),
+        (pa.types.is_boolean, "BOOLEAN"),
+        (pa.types.is_binary, "BYTES"),
+        (pa.types.is_time, "TIME"),
+        (pa.types.is_decimal, "NUMERIC"),
     )
     return next(name for fits, name in known if fits(kind))
 

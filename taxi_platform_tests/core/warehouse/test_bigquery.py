@@ -1,6 +1,7 @@
 """What is particular to BigQuery as a warehouse: partitions, jobs that outlive their process, bills and permissions."""
 
 import json
+import threading
 import time
 import traceback
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,11 +26,13 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.google import ApplicationDefault
 from taxi_platform.core.lake.gcs import GCSLake
 from taxi_platform.core.measures import measure_file
+from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.reference import read_reference_file
-from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
+from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse, loads, tables
+from taxi_platform.core.warehouse.bigquery.loads import Load
 from taxi_platform_tests.core.cleaning.months import raw_file
-from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
+from taxi_platform_tests.core.lake.gcs_server import Fault, GoogleStorage, running_storage
 from taxi_platform_tests.core.warehouse import bigquery_store
 from taxi_platform_tests.core.warehouse.bigquery_server import (
     LOCATION,
@@ -37,10 +41,12 @@ from taxi_platform_tests.core.warehouse.bigquery_server import (
     bigquery_server,
     write_key,
 )
+from taxi_platform_tests.core.warehouse.bigquery_store import RefusedError
 from taxi_platform_tests.core.warehouse.months import (
     COLUMNS,
     FEBRUARY,
     JANUARY,
+    MARCH,
     contract_of,
     month_file,
     numbered_file,
@@ -67,7 +73,8 @@ def server(running: BigQueryServer) -> Generator[BigQueryServer, None, None]:
     running.requests.clear()
     yield running
     running.unavailable, running.lost, running.forbidden = 0, 0, False
-    running.store.slow, running.store.failing = 0.0, []
+    running.refused, running.hidden = None, 0
+    running.store.slow, running.store.failing, running.store.has_billing = 0.0, [], True
 
 
 @pytest.fixture
@@ -251,6 +258,183 @@ def test_a_reference_table_keeps_its_words_and_labels_when_it_is_replaced(
     assert warehouse.read_reference(ZONES).equals(zones())
 
 
+# What expires.
+
+DAY = 24 * 60 * 60 * 1000  # milliseconds
+
+
+@pytest.mark.parametrize(
+    ("default", "command"),
+    [
+        ("defaultPartitionExpirationMs", "bq update --default_partition_expiration 0"),
+        ("defaultTableExpirationMs", "bq update --default_table_expiration 0"),
+    ],
+)
+def test_a_dataset_whose_new_tables_expire_is_refused_before_anything_is_made(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, default: str, command: str
+) -> None:
+    dataset = warehouse.dataset.name
+    server.store.defaults[dataset] = {default: str(60 * DAY)}
+    for write in (
+        lambda: warehouse.replace_month(CONTRACT, JANUARY, january),
+        lambda: warehouse.replace_reference(ZONES, zones()),
+    ):
+        with pytest.raises(WarehouseError, match=r"what is made in it expire.*kept for 60 days") as raised:
+            write()
+        assert f"{command} {PROJECT}:{dataset}" in str(raised.value)
+        assert not raised.value.may_pass_later
+    assert not [name for owner, name in server.store.tables if owner == dataset]
+
+    del server.store.defaults[dataset]
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+
+
+def test_a_table_that_was_made_before_its_dataset_began_to_expire_goes_on(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.store.defaults[warehouse.dataset.name] = {"defaultPartitionExpirationMs": str(DAY)}
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+
+
+def test_in_a_project_without_billing_the_first_month_is_refused_and_not_loaded_to_vanish(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    server.store.has_billing = False
+    with pytest.raises(WarehouseError, match=r"partitions are kept for 60 days.*link a billing account"):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert not server.jobs("load")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"timePartitioning": {"type": "MONTH", "field": "source_month", "expirationMs": str(90 * DAY)}},
+            "kept for 90 days.*bq update --time_partitioning_expiration 0 {name}, or ALTER TABLE .* SET OPTIONS "
+            r"\(partition_expiration_days = NULL\)",
+        ),
+        (
+            {"expirationTime": str(4_102_444_800_000)},
+            "deleted at 2100-01-01 00:00 UTC.*bq update --expiration 0 {name}, or ALTER TABLE .* SET OPTIONS "
+            r"\(expiration_timestamp = NULL\)",
+        ),
+    ],
+)
+def test_a_table_that_expires_is_refused_with_the_command_that_mends_it_and_can_be_read(
+    warehouse: BigQueryWarehouse,
+    server: BigQueryServer,
+    url: str,
+    january: ParquetFile,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.table(url, TABLE).update(changes)
+    loads = len(server.jobs("load"))
+    with pytest.raises(WarehouseError, match=said.format(name=f"{PROJECT}:{warehouse.dataset.name}.{TABLE}")):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert len(server.jobs("load")) == loads
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", [ZONES.table, f"{TABLE}_with_zones"])
+def test_a_lookup_or_a_view_that_expires_is_refused_by_name(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, name: str
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.table(url, name)["expirationTime"] = "4102444800000"
+    with pytest.raises(WarehouseError, match=f"`{name}` expires.*bq update --expiration 0 .*{name}"):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+
+
+# Months of no rows, and columns of others.
+
+
+def test_an_empty_month_takes_the_old_rows_away_and_no_other_month(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    warehouse.replace_month(CONTRACT, FEBRUARY, month_file(CONTRACT, FEBRUARY, [{"trip_number": 9}], tmp_path / "f"))
+    loads = len(server.jobs("load"))
+    empty = month_file(CONTRACT, JANUARY, [], tmp_path / "empty")
+
+    for _ in range(2):  # the second time there is nothing to take away
+        assert warehouse.replace_month(CONTRACT, JANUARY, empty) == 0
+        assert warehouse.measure_month(CONTRACT, JANUARY).rows == 0
+
+    assert warehouse.measure_month(CONTRACT, FEBRUARY).rows == 1
+    assert len(server.jobs("load")) == loads
+    deleted = [path.rpartition("/")[2] for method, path in server.requests if method == "DELETE"]
+    assert deleted == [f"{TABLE}$202101"] * 2
+
+
+def test_an_empty_month_waits_for_the_load_of_a_process_that_was_killed(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.store.slow = 1.5
+    process = SPAWN.Process(target=replace_month, args=(url, CONTRACT, JANUARY, [one_trip(7, tmp_path).path], None))
+    process.start()
+    while len(server.jobs("load")) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [], tmp_path / "empty"))
+
+    assert [job["status"]["state"] for job in server.jobs("load")] == ["DONE"] * 2
+    assert warehouse.measure_month(CONTRACT, JANUARY).rows == 0
+
+
+def test_columns_of_the_table_that_a_month_lacks_are_null_whoever_added_them(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    kinds = ("STRING", "INT64", "FLOAT64", "BOOL", "BYTES", "DATE", "DATETIME", "TIMESTAMP", "TIME", "NUMERIC")
+    add_columns(warehouse, TABLE, *(SchemaField(f"of_{kind.lower()}", kind) for kind in kinds))
+    older = contract_of({name: kind for name, kind in COLUMNS.items() if name != "note"})
+
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+    assert warehouse.replace_month(older, FEBRUARY, month_file(older, FEBRUARY, [{"trip_number": 9}], tmp_path / "o"))
+
+    rows = warehouse.dataset.client.query_and_wait(f"SELECT * FROM {warehouse.dataset.sql(TABLE)} ORDER BY trip_number")
+    found = [dict(row.items()) for row in rows]
+    assert [row["trip_number"] for row in found] == [1, 2, 3, 9]
+    assert {row[f"of_{kind.lower()}"] for row in found for kind in kinds} == {None}
+    assert [row["note"] for row in found] == ["Zürich 🚕"] * 3 + [None]
+
+
+def test_a_lookup_keeps_the_columns_people_added_to_it(warehouse: BigQueryWarehouse) -> None:
+    warehouse.replace_reference(ZONES, zones())
+    add_columns(warehouse, ZONES.table, SchemaField("remark", "STRING", description="Ours."))
+    assert warehouse.replace_reference(ZONES, zones()) == ZONES.rows
+    fields = warehouse.dataset.client.get_table(warehouse.dataset.table(ZONES.table)).schema
+    assert [(it.name, it.description) for it in fields][-1] == ("remark", "Ours.")
+    assert warehouse.read_reference(ZONES).equals(zones())
+
+
+def test_columns_that_must_have_a_value_and_have_none_are_named_and_nothing_is_loaded(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    loads = len(server.jobs("load"))
+    add_columns(
+        warehouse, TABLE, SchemaField("batch", "STRING", mode="REQUIRED"), SchemaField("loader", "INT64", "REQUIRED")
+    )
+    with pytest.raises(WarehouseError, match=r"wants a value in columns.*: batch, loader; it is as it was") as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert f"ALTER TABLE {warehouse.dataset.sql(TABLE)} ALTER COLUMN `batch` DROP NOT NULL" in str(raised.value)
+    assert len(server.jobs("load")) == loads
+
+
+def add_columns(warehouse: BigQueryWarehouse, name: str, *columns: SchemaField) -> None:
+    client = warehouse.dataset.client
+    table = client.get_table(warehouse.dataset.table(name))
+    table.schema = [*table.schema, *columns]
+    client.update_table(table, ["schema"])
+
+
 # Jobs.
 
 
@@ -355,6 +539,78 @@ def test_a_number_that_a_job_of_another_account_has_is_passed_over(
     assert len(server.jobs("load")) == 2
 
 
+def test_a_job_that_is_not_known_yet_when_it_is_looked_at_is_looked_at_again(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    server.store.slow = 0.2
+
+    def hide_the_first_job() -> None:
+        while not server.jobs("load"):
+            time.sleep(0.001)
+        server.hidden = 2
+
+    hiding = threading.Thread(target=hide_the_first_job)
+    hiding.start()
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+    hiding.join()
+    assert server.hidden == 0
+    assert len(server.jobs("load")) == 1
+
+
+def test_a_job_that_stays_unknown_is_told_as_a_job_and_not_as_a_dataset(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loads, "UNKNOWN_FOR", 0.2)
+    server.store.slow, server.hidden = 1.0, 1_000
+    with pytest.raises(WarehouseError, match=r"is not known to BigQuery, which has accepted it.*bq show -j") as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert "bq mk" not in str(raised.value)
+    assert raised.value.may_pass_later
+
+
+def test_a_job_whose_number_is_taken_and_which_is_not_known_yet_is_found_and_not_submitted_twice(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    server.lost, server.hidden = 1, 3  # accepted, but nobody heard of it; "you have it already", but not yet to be seen
+    assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
+    assert (server.lost, server.hidden) == (0, 0)
+    assert len(server.jobs("load")) == 1
+
+
+def test_a_month_that_is_loaded_more_often_than_bigquery_allows_in_a_day_is_told(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loads.LOADS_A_DAY == 30_000  # https://cloud.google.com/bigquery/quotas#partitioned_tables
+    monkeypatch.setattr(loads, "LOADS_A_DAY", 2)
+    for _ in range(2):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    with pytest.raises(WarehouseError, match="loaded 2 times today, which is all that BigQuery allows") as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert len(server.jobs("load")) == 2
+    assert raised.value.may_pass_later
+
+
+def test_a_table_that_was_dropped_in_between_is_not_made_anew_by_the_load(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
+) -> None:
+    dataset = warehouse.dataset
+    table = tables.prepare(dataset, CONTRACT)
+    dataset.client.delete_table(table)
+    with pytest.raises(WarehouseError, match="Not found: Table"):
+        Load(dataset, table, TABLE, {}).run(january.path, january.rows)
+    assert not [name for owner, name in server.store.tables if owner == dataset.name]
+
+
+def test_a_load_of_another_number_of_rows_than_the_file_has_is_an_error(
+    warehouse: BigQueryWarehouse, january: ParquetFile
+) -> None:
+    table = tables.prepare(warehouse.dataset, CONTRACT)
+    copy = january.path.with_name("copy")
+    pq.write_table(pq.read_table(january.path).append_column("source_month", [[JANUARY.first_day] * 3]), copy)
+    with pytest.raises(WarehouseError, match="BigQuery loaded 3 rows of 4"):
+        Load(warehouse.dataset, table, f"{TABLE}$202101", {}).run(copy, 4)
+
+
 def test_a_job_that_fails_leaves_the_old_month_and_may_be_tried_again(
     warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
 ) -> None:
@@ -375,6 +631,60 @@ def test_a_job_that_does_not_end_is_named(server: BigQueryServer, url: str, janu
         opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
     assert f"bq show -j {PROJECT}:{LOCATION}.taxi-" in str(raised.value)
     assert raised.value.may_pass_later
+
+
+# What Google says, by its reason.
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said", "may_pass"),
+    [
+        (403, "quotaExceeded", "a quota of Google's is used up: 403 so it is.*30,000 changes", True),
+        (403, "rateLimitExceeded", "too much was asked.*50 changes of a table's partitions in 10 s", True),
+        (403, "billingNotEnabled", "nobody pays for the project.*gcloud billing projects link", False),
+        (403, "accessNotConfigured", "not switched on.*gcloud services enable bigquery.googleapis.com", False),
+        (403, "vpcServiceControls", "security perimeter.*have whoever keeps it", False),
+        (403, "blocked", "has blocked such work.*support", False),
+        (403, "accessDenied", "Fix: grant the account BigQuery Data Editor.*BigQuery Job User", False),
+        (404, "notFound", "Fix: make the dataset with: bq mk --dataset", False),
+        (503, "backendError", "see whether Google Cloud or the network is down", True),
+    ],
+)
+def test_a_refusal_is_told_by_googles_reason_and_not_by_its_status(
+    server: BigQueryServer, url: str, january: ParquetFile, status: int, reason: str, said: str, may_pass: bool
+) -> None:
+    server.refused = RefusedError(status, reason, "so it is")
+    warehouse = opened(url, persistence=0.3)
+    for use in (
+        lambda: warehouse.replace_month(CONTRACT, JANUARY, january),
+        lambda: warehouse.read_months(CONTRACT, [JANUARY]),
+    ):
+        with pytest.raises(WarehouseError, match=said) as raised:
+            use()
+        assert "so it is" in str(raised.value)
+        assert raised.value.may_pass_later is may_pass
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "may_pass"),
+    [
+        ("quotaExceeded", "a quota of Google's is used up: quotaExceeded: .*wait until it is refilled", True),
+        ("rateLimitExceeded", "too much was asked.*run fewer months", True),
+        ("jobRateLimitExceeded", "too much was asked.*run fewer months", True),
+        ("internalError", "has a fault, or is overloaded", True),
+        ("billingNotEnabled", "nobody pays for the project", False),
+        ("accessDenied", "grant the account BigQuery Data Editor", False),
+        ("invalid", "see what BigQuery says above", False),
+        ("stopped", "somebody ended the job", False),
+    ],
+)
+def test_a_load_that_fails_is_told_by_googles_reason(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, reason: str, said: str, may_pass: bool
+) -> None:
+    server.store.failing = [reason]
+    with pytest.raises(WarehouseError, match=f"{said}.*bq show -j {PROJECT}") as raised:
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert raised.value.may_pass_later is may_pass
 
 
 # The lake's bucket.
@@ -426,6 +736,34 @@ def test_what_killed_loads_left_in_the_bucket_goes_after_a_day(
     assert names[25] not in left
 
 
+def test_a_staged_month_that_changes_on_its_way_into_the_bucket_is_not_loaded(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    with bucket_of(january, tmp_path) as (storage, file):
+        storage.faults = [Fault(lambda request: request.sends_bytes, flips_a_sent_byte=True, times=1_000)]
+        before = storage.names("lake")
+        with pytest.raises(WarehouseError, match="could not be put into the lake's bucket"):
+            warehouse.replace_month(CONTRACT, JANUARY, file)
+        assert storage.names("lake") == before
+    assert not server.jobs("load")
+
+
+def test_a_staged_month_is_of_the_class_that_costs_nothing_once_it_is_gone(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    with bucket_of(january, tmp_path) as (storage, file):
+
+        def look() -> None:
+            staged = next(name for name in storage.names("lake") if ".loading" in name)
+            seen.append(storage.object("lake", staged)["storageClass"])
+
+        storage.storage.buckets["lake"]["storageClass"] = "COLDLINE"
+        storage.faults = [Fault(lambda request: request.method == "DELETE", first=look)]
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert seen == ["STANDARD"]
+
+
 # Queries.
 
 
@@ -443,8 +781,35 @@ def test_every_query_says_what_it_may_cost_and_which_months_it_reads(
     assert all(it["labels"]["dataset"] == "probe" for it in queries)
     for query in queries:
         (condition,) = sqlglot.parse_one(query["query"], dialect="bigquery").find_all(exp.Where)
-        assert condition.sql("bigquery") == "WHERE source_month IN UNNEST(@months)"
+        assert condition.sql("bigquery") in (
+            "WHERE source_month BETWEEN @first_0 AND @last_0",
+            "WHERE source_month = @month_0",
+        )
         assert "SELECT *" not in query["query"]
+
+
+def test_months_are_named_by_comparisons_that_leave_out_all_other_partitions(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bigquery_store, "_LEAST_BILLED", 0)
+    months = [Month(2020, 11), Month(2020, 12), JANUARY, MARCH]
+    for month in [*months, FEBRUARY]:
+        rows = [{"trip_number": month.number}] * 10
+        warehouse.replace_month(CONTRACT, month, month_file(CONTRACT, month, rows, tmp_path / str(month)))
+
+    def read(*wanted: Month) -> tuple[set[Any], int, str]:
+        found = warehouse.read_months(CONTRACT, wanted).column("trip_number").to_pylist()
+        query = server.jobs("query")[-1]
+        text = query["configuration"]["query"]["query"]
+        (condition,) = sqlglot.parse_one(text, dialect="bigquery").find_all(exp.Where)
+        return set(found), int(query["statistics"]["query"]["totalBytesBilled"]), condition.this.sql("bigquery")
+
+    numbers, one, condition = read(JANUARY)
+    assert (numbers, condition) == ({1}, "source_month = @month_0")
+    numbers, several, condition = read(MARCH, JANUARY, *months)  # in any order, and twice
+    assert numbers == {11, 12, 1, 3}
+    assert condition == "source_month BETWEEN @first_0 AND @last_0 OR source_month = @month_1"
+    assert 0 < several == 4 * one
 
 
 def test_no_query_is_paid_for_when_no_month_is_asked_for(
@@ -509,10 +874,15 @@ def test_a_url_that_names_no_dataset_says_what_is_accepted(url: str, cause: str)
 
 
 def test_a_url_may_say_where_the_dataset_is(server: BigQueryServer, url: str, january: ParquetFile) -> None:
+    opened(url).replace_month(CONTRACT, JANUARY, january)
+    server.requests.clear()
     opened(f"{url}?location={LOCATION}").replace_month(CONTRACT, JANUARY, january)
     assert f"/bigquery/v2/projects/{PROJECT}/datasets/{url.rpartition('/')[2]}" not in dict(server.requests).values()
-    with pytest.raises(WarehouseError, match="not found in location US"):
+    with pytest.raises(WarehouseError, match=r"not found in location US.*bq show --format=prettyjson .* where it is"):
         opened(f"{url}?location=US").read_months(CONTRACT, [JANUARY])
+    fresh = server.url()
+    with pytest.raises(WarehouseError, match=f"is in {LOCATION}, and not in US.*write location={LOCATION}"):
+        opened(f"{fresh}?location=US").replace_month(CONTRACT, JANUARY, january)
 
 
 @pytest.mark.parametrize("options", ["", f"?location={LOCATION}"])

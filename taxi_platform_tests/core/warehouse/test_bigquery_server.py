@@ -155,9 +155,22 @@ def test_an_update_of_a_table_that_changed_meanwhile_is_refused(client: Client, 
         client.update_table(stale, ["description"])
 
 
-def test_a_file_of_no_rows_empties_its_partition_only(client: Client, table: bigquery.Table) -> None:
+def test_a_file_of_no_rows_empties_no_partition(client: Client, table: bigquery.Table) -> None:
     load(client, table, "202101", empty=pa.Table.from_pylist([ROW]).slice(0, 0))
+    assert numbers(client, table) == [1, 2]
+
+
+def test_a_table_deleted_by_a_name_with_a_decorator_is_a_partition_that_is_deleted(
+    client: Client, table: bigquery.Table
+) -> None:
+    client.delete_table(table.reference.dataset_id + f".{table.table_id}$202101")
     assert numbers(client, table) == [2]
+
+
+def test_a_file_that_lacks_a_column_is_refused(client: Client, table: bigquery.Table) -> None:
+    with pytest.raises(BadRequest, match="number is missing"):
+        load(client, table, "202101", {name: value for name, value in ROW.items() if name != "number"})
+    assert numbers(client, table) == [1, 2]
 
 
 @pytest.mark.usefixtures("client")

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from taxi_platform.core import engine
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
@@ -60,6 +61,50 @@ def test_a_file_that_stays_locked_is_given_up_naming_who_holds_it_and_what_to_do
     assert f"PID {holder}" in str(raised.value)
     assert str(path) in str(raised.value)
     assert "Fix: close the program that has the file open" in str(raised.value)
+
+
+def test_a_file_that_another_process_holds_may_be_free_later_and_one_that_is_no_database_will_not(
+    path: Path, tmp_path: Path
+) -> None:
+    file = month_file(CONTRACT, JANUARY, [], tmp_path / "month")
+    for use in (
+        lambda warehouse: warehouse.replace_month(CONTRACT, JANUARY, file),
+        lambda warehouse: warehouse.measure_month(CONTRACT, JANUARY),
+    ):
+        with held_by_another_process(path, seconds=60), pytest.raises(WarehouseError) as held:
+            use(DuckDBWarehouse(path, patience=0.1))
+        assert held.value.may_pass_later
+
+    path.write_bytes(b"not a database, " * 1000)
+    with pytest.raises(WarehouseError) as damaged:
+        DuckDBWarehouse(path).replace_month(CONTRACT, JANUARY, file)
+    assert not damaged.value.may_pass_later
+
+
+def test_a_table_that_somebody_else_changes_at_the_same_time_may_be_free_later(path: Path, tmp_path: Path) -> None:
+    warehouse = DuckDBWarehouse(path)
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "month")
+    warehouse.replace_month(CONTRACT, JANUARY, file)
+    # Within one process two connections share the file, and the one that commits last is refused.
+    with duckdb.connect(str(path), config=engine.settings(path.with_name(f"{path.name}.spill"))) as other:
+        other.begin()
+        other.execute("DELETE FROM taxi.probe_trips")
+        with pytest.raises(WarehouseError, match="onflict") as raised:
+            warehouse.replace_month(CONTRACT, JANUARY, file)
+        other.rollback()
+    assert raised.value.may_pass_later
+    assert warehouse.replace_month(CONTRACT, JANUARY, file) == 1
+
+
+def test_a_file_whose_footer_names_more_rows_than_are_written_changes_nothing(path: Path, tmp_path: Path) -> None:
+    warehouse = DuckDBWarehouse(path)
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [{"trip_number": 7}], tmp_path / "old"))
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "new")
+    assert file.rows == 1  # as the footer says; then the bytes become those of another month
+    month_file(CONTRACT, JANUARY, [], file.path)
+    with pytest.raises(WarehouseError, match="probe 2021-01: the store wrote 0 rows of 1; the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert warehouse.read_months(CONTRACT, [JANUARY]).column("trip_number").to_pylist() == [7]
 
 
 @pytest.mark.parametrize("content", [b"not a database, " * 1000, b"short"])

@@ -15,6 +15,7 @@ from psycopg import sql
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.core.warehouse.postgres.refusals import turned_away
 from taxi_platform.core.warehouse.postgres.session import Session
 from taxi_platform_tests.core.warehouse.months import JANUARY, contract_of, month_file, rows_in
 from taxi_platform_tests.postgres_proxy import proxy, self_signed
@@ -135,7 +136,7 @@ def test_text_is_itself_in_a_database_of_another_encoding(
         assert connection.execute("SELECT note, length(note) FROM taxi.probe_trips").fetchall() == [("Zürich", 6)]
 
 
-def refusal(url: str, month: ParquetFile) -> str:
+def refusal(url: str, month: ParquetFile, *, may_pass: bool = False) -> str:
     """What is said of a URL that leads nowhere; nothing that is said or shown of it holds the secret."""
     warehouse = open_warehouse(url)
     assert SECRET not in repr(warehouse)
@@ -149,6 +150,7 @@ def refusal(url: str, month: ParquetFile) -> str:
         with pytest.raises(WarehouseError) as raised:
             work()
         assert time.monotonic() - started < 3
+        assert raised.value.may_pass_later is may_pass
         told.add(re.sub(r"port \d+", "port", str(raised.value)))
         error: BaseException | None = raised.value
         while error is not None:
@@ -191,12 +193,12 @@ def test_an_unknown_database_is_said(postgres: PostgresServer, month: ParquetFil
 
 
 def test_an_unknown_host_is_said(month: ParquetFile) -> None:
-    told = refusal(f"postgresql://loader:{SECRET}@nowhere.invalid/taxi", month)
+    told = refusal(f"postgresql://loader:{SECRET}@nowhere.invalid/taxi", month, may_pass=True)
     assert "see that the host in TAXI_WAREHOUSE_URL is right" in told
 
 
 def test_a_port_nobody_listens_on_is_said(month: ParquetFile) -> None:
-    told = refusal(f"postgresql://loader:{SECRET}@127.0.0.1:{free_port()}/taxi", month)
+    told = refusal(f"postgresql://loader:{SECRET}@127.0.0.1:{free_port()}/taxi", month, may_pass=True)
     assert "refused" in told
     assert "see that the host, port and options in TAXI_WAREHOUSE_URL are right and the server is running" in told
 
@@ -255,3 +257,103 @@ def test_a_server_that_has_no_connection_left_is_asked_again(tmp_path: Path, mon
         ended.start()
         assert open_warehouse(url).replace_month(CONTRACT, JANUARY, month) == 1
         ended.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_pass"),
+    [
+        ("FATAL:  the database system is starting up", True),
+        ("FATAL:  the database system is shutting down", True),
+        ("FATAL:  the database system is not yet accepting connections", True),
+        ('FATAL:  too many connections for role "loader"', True),
+        ('FATAL:  too many connections for database "taxi"', True),
+        ("FATAL:  no more connections allowed (max_client_conn)", True),  # PgBouncer's
+        ("FATAL:  server login has been failing, try again later (server_login_retry)", True),  # likewise
+        ("connection timeout expired", True),
+        ("server closed the connection unexpectedly", True),
+        ("could not receive data from server: Connection reset by peer", True),
+        ("No such file or directory Is the server running locally and accepting connections on that socket?", True),
+        ("failed to resolve host 'db': [Errno -3] Temporary failure in name resolution", True),
+        ("server is in hot standby mode", True),
+        ('FATAL:  password authentication failed for user "loader"', False),
+        ('FATAL:  Peer authentication failed for user "loader"', False),
+        ('FATAL:  database "nowhere" does not exist', False),
+        ('FATAL:  role "nobody" does not exist', False),
+        ('FATAL:  role "nobody" is not permitted to log in', False),
+        ('FATAL:  permission denied for database "taxi"', False),
+        ('FATAL:  database "taxi" is not currently accepting connections', False),
+        ("FATAL:  no pg_hba.conf entry for host", False),
+        ("SSL error: certificate verify failed", False),
+        ('invalid sslmode value: "nope"', False),
+    ],
+)
+def test_of_a_connection_that_does_not_come_about_what_waiting_mends_may_pass_and_nothing_else(
+    answer: str, may_pass: bool
+) -> None:
+    assert turned_away(f"connection failed: {answer}")[1] is may_pass
+
+
+def test_of_several_hosts_one_that_was_away_may_be_back_but_one_host_of_two_addresses_is_one() -> None:
+    attempt = "- host: '{}', port: '5432', hostaddr: '{}': connection failed: {} "
+    refused, wrong = "Connection refused", 'FATAL: password authentication failed for user "loader"'
+    two_hosts = attempt.format("a", "10.0.0.1", refused) + attempt.format("b", "10.0.0.2", wrong)
+    assert turned_away(f"connection failed: {wrong} All failures were: {two_hosts}")[1]
+    one_host = attempt.format("localhost", "::1", refused) + attempt.format("localhost", "127.0.0.1", wrong)
+    assert not turned_away(f"connection failed: {wrong} All failures were: {one_host}")[1]
+
+
+def test_a_server_that_is_away_for_one_host_of_two_may_be_back(
+    postgres: PostgresServer, database: str, month: ParquetFile
+) -> None:
+    several = f"@127.0.0.1:{free_port()},127.0.0.1:{postgres.port}/"
+    url = re.sub(r"@127\.0\.0\.1:\d+/", several, postgres.url(database, password=SECRET))
+    with pytest.raises(WarehouseError, match="password authentication failed") as raised:
+        open_warehouse(url).replace_month(CONTRACT, JANUARY, month)
+    assert raised.value.may_pass_later
+    with pytest.raises(WarehouseError, match="password authentication failed") as raised:
+        open_warehouse(postgres.url(database, password=SECRET)).replace_month(CONTRACT, JANUARY, month)
+    assert not raised.value.may_pass_later
+
+
+@pytest.mark.parametrize(
+    ("state", "may_pass"),
+    [
+        ("08006", True),
+        ("08P01", False),
+        ("40001", True),
+        ("40P01", True),
+        ("53200", True),
+        ("53300", True),
+        ("55P03", True),
+        ("57P01", True),
+        ("57P03", True),
+        ("28P01", False),
+        ("3D000", False),
+        ("42501", False),
+        ("42P01", False),
+        ("53100", False),
+        ("57014", False),
+        ("57P04", False),
+        ("25006", False),
+        ("XX001", False),
+    ],
+)
+def test_in_the_middle_of_the_work_the_servers_code_says_what_may_pass(
+    postgres: PostgresServer, database: str, state: str, may_pass: bool
+) -> None:
+    session = Session(postgres.url(database), patience=1)
+    # The words are those of another kind: only the code counts.
+    raising = sql.SQL("DO $$ BEGIN RAISE 'password authentication failed' USING ERRCODE = {}; END $$").format(state)
+    with pytest.raises(WarehouseError) as raised:
+        session.run("nothing was done", lambda connection: connection.execute(raising))
+    assert raised.value.may_pass_later is may_pass
+
+
+def test_a_reader_that_the_server_leaves_may_come_again(tmp_path: Path) -> None:
+    with postgres_server() as server:
+        session = Session(server.new_database(), patience=1)
+        session.run("nothing", lambda connection: connection.execute("SELECT 1"))
+        server.stop()
+        with pytest.raises(WarehouseError, match="refused") as raised:
+            session.read("the rows could not be read", "SELECT 1 AS one", pa.schema([("one", pa.int32())]))
+        assert raised.value.may_pass_later

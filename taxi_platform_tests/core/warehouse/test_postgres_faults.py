@@ -11,9 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+import pyarrow as pa
 import pytest
 from psycopg import sql
 
+from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
@@ -228,3 +230,50 @@ def test_a_server_that_only_reads_is_said_and_can_be_read(postgres: PostgresServ
         assert "Fix: name a server in TAXI_WAREHOUSE_URL that can be written to" in str(raised.value)
     assert reading.read_months(CONTRACT, [JANUARY]).num_rows == OLD
     assert rows_and_relations(warehouse) == (OLD, 2)
+
+
+_DROPS_THE_SECOND = """
+CREATE FUNCTION public.drop_second() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.trip_number = 2 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+CREATE FUNCTION public.watch_new_tables() RETURNS event_trigger LANGUAGE plpgsql AS
+$$ DECLARE made record; BEGIN
+    FOR made IN SELECT objid FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+        EXECUTE format('CREATE TRIGGER watched BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION public.drop_second()',
+                       made.objid::regclass);
+    END LOOP;
+END $$;
+CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.watch_new_tables()
+"""
+
+
+def test_rows_that_the_server_turned_away_by_its_own_count_are_an_error_and_the_old_month_stands(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    url = server.new_database()
+    warehouse = filled(url, tmp_path)
+    server.execute(sql.SQL(_DROPS_THE_SECOND), urlsplit(url).path.removeprefix("/"))
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": number} for number in (1, 2, 3)], tmp_path / "month")
+    with pytest.raises(WarehouseError, match="probe 2021-01: the store wrote 2 rows of 3; the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert rows_and_relations(warehouse) == (OLD, 2)
+
+
+def test_a_lookup_whose_rows_a_trigger_turns_away_is_an_error_and_the_old_one_stands(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    url = server.new_database()
+    warehouse, zones = PostgresWarehouse(url), load_catalog().zones
+    rows = pa.table({it.name: pa.array([None, None], it.type.arrow) for it in zones.columns})
+    rows = rows.set_column(0, zones.key, pa.array([1, 2], rows.schema.field(zones.key).type))
+    assert warehouse.replace_reference(zones, rows) == 2
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE FUNCTION public.drop_first() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN IF NEW.location_id = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER watched BEFORE INSERT ON taxi.taxi_zones FOR EACH ROW EXECUTE FUNCTION public.drop_first()"
+        )
+    with pytest.raises(WarehouseError, match="wrote 1 rows of 2; the table is as it was"):
+        warehouse.replace_reference(zones, rows)
+    assert warehouse.read_reference(zones).num_rows == 2

@@ -18,7 +18,6 @@ from typing import Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
@@ -39,13 +38,11 @@ from taxi_platform.core.measures import Measures, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent
-from taxi_platform.core.warehouse.bigquery import staging, tables
+from taxi_platform.core.warehouse.bigquery import expiry, staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name
-
-_FOR_MONTHS = f"WHERE {SOURCE_MONTH} IN UNNEST(@months)"  # says which partitions are read, and so what is paid for
 
 
 @dataclass(frozen=True)
@@ -80,18 +77,23 @@ class BigQueryWarehouse:
     def replace_month(self, contract: TripContract, month: Month, file: ParquetFile) -> int:
         """See `Warehouse.replace_month`."""
         with self._writing(), work_folder(file.path.parent, f"{file.path.name}.bigquery") as work:
-            tables.find(self.dataset, contract)  # what cannot be done is said before minutes are spent on it
-            copy = staging.with_month(contract, month, file, work)
+            found = tables.find(self.dataset, contract)  # what cannot be done is said before minutes are spent on it
+            if found is not None:
+                expiry.require_kept(self.dataset, found)
+            others = tables.others_of(self.dataset, contract, found, [SOURCE_MONTH, *file.schema.names])
+            copy = staging.with_month(contract, month, file, others, work)
             table = tables.prepare(self.dataset, contract)
             if self.zones is not None and contract.zone_columns:
                 tables.prepare(self.dataset, self.zones)
                 tables.prepare_view(self.dataset, contract, table, self.zones)
             target = f"{contract.table}${month.year:04d}{month.number:02d}"
             load = Load(self.dataset, table, target, self._labels(contract) | {"month": str(month)})
+            if not file.rows:
+                return load.empty()
             if not file.uri.startswith("gs://"):
-                return load.run(copy)
+                return load.run(copy, file.rows)
             with staging.loading_object(self.dataset, contract, month, file.uri, copy, load.call) as uri:
-                return load.run(uri)
+                return load.run(uri, file.rows)
 
     def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
         """See `Warehouse.read_months`."""
@@ -100,8 +102,9 @@ class BigQueryWarehouse:
         with self._reading(contract) as there:
             if not months:
                 return schema.empty_table()
-            query = f"SELECT {_select(columns, there)} FROM {self.dataset.sql(contract.table)} {_FOR_MONTHS}"
-            rows = self._query(contract, query, months)
+            condition, parameters = of_months(months)
+            query = f"SELECT {_select(columns, there)} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
+            rows = self._query(contract, query, parameters)
             # Not by the Storage API, which needs one more permission and one more library.
             return rows.to_arrow(create_bqstorage_client=False).cast(schema)
 
@@ -110,8 +113,9 @@ class BigQueryWarehouse:
         columns = contract.stored_columns
         with self._reading(contract) as there:
             figures = ", ".join(_measures(it) if it.name in there else "0, 0" for it in columns)
-            query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} {_FOR_MONTHS}"
-            (row, *_) = self._query(contract, query, [month])
+            condition, parameters = of_months([month])
+            query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
+            (row, *_) = self._query(contract, query, parameters)
             return read_measures(columns, row.values())
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
@@ -130,12 +134,9 @@ class BigQueryWarehouse:
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""
         with self._writing(), TemporaryDirectory() as work:
-            copy = Path(work) / "rows.parquet"
-            pq.write_table(rows, copy)
             table = tables.prepare(self.dataset, contract)
-            written = Load(self.dataset, table, contract.table, self._labels(contract)).run(copy)
-            tables.prepare(self.dataset, contract)  # what replaces a whole table may take its labels and words with it
-            return written
+            copy = staging.of_rows(rows, tables.others_of(self.dataset, contract, table, rows.schema.names), Path(work))
+            return Load(self.dataset, table, contract.table, self._labels(contract)).run(copy, rows.num_rows)
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
@@ -149,13 +150,14 @@ class BigQueryWarehouse:
             raise self._absent(contract)
         return table
 
-    def _query(self, contract: TableContract, query: str, months: Sequence[Month] | None = None) -> RowIterator:
+    def _query(
+        self, contract: TableContract, query: str, parameters: Sequence[bigquery.ScalarQueryParameter] = ()
+    ) -> RowIterator:
         """The rows of a query, which fetch themselves page by page."""
-        dataset, days = self.dataset, [month.first_day for month in months or ()]
-        parameters = [bigquery.ArrayQueryParameter("months", "DATE", days)] if days else []
+        dataset = self.dataset
         config = bigquery.QueryJobConfig(
             maximum_bytes_billed=dataset.maximum_bytes_billed,
-            query_parameters=parameters,
+            query_parameters=list(parameters),
             labels=self._labels(contract),
         )
         try:
@@ -213,6 +215,37 @@ class BigQueryWarehouse:
 
     def _absent(self, contract: TableContract) -> WarehouseError:
         return absent(self.table_name(contract), str(self.dataset))
+
+
+def of_months(months: Sequence[Month]) -> tuple[str, list[bigquery.ScalarQueryParameter]]:
+    """The condition that says which partitions are read, and so what is paid for; and its parameters.
+
+    By plain comparisons with parameters: of those the documentation says that they leave out partitions
+    (https://cloud.google.com/bigquery/docs/querying-partitioned-tables#use_a_constant_filter_expression), of
+    `IN UNNEST(…)` it does not. Months that follow each other are one range.
+    """
+    conditions: list[str] = []
+    parameters: list[bigquery.ScalarQueryParameter] = []
+    for number, (first, last) in enumerate(_ranges(months)):
+        if first == last:
+            conditions.append(f"{SOURCE_MONTH} = @month_{number}")
+            parameters.append(bigquery.ScalarQueryParameter(f"month_{number}", "DATE", first.first_day))
+        else:
+            conditions.append(f"{SOURCE_MONTH} BETWEEN @first_{number} AND @last_{number}")
+            parameters.append(bigquery.ScalarQueryParameter(f"first_{number}", "DATE", first.first_day))
+            parameters.append(bigquery.ScalarQueryParameter(f"last_{number}", "DATE", last.first_day))
+    return " OR ".join(conditions), parameters
+
+
+def _ranges(months: Sequence[Month]) -> list[tuple[Month, Month]]:
+    """The first and last of each run of months."""
+    ranges: list[tuple[Month, Month]] = []
+    for month in sorted(set(months)):
+        if ranges and ranges[-1][1].next == month:
+            ranges[-1] = ranges[-1][0], month
+        else:
+            ranges.append((month, month))
+    return ranges
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

@@ -24,6 +24,7 @@ _ACCEPTED = (
     "set TAXI_WAREHOUSE_URL to bigquery://project/dataset, if need be with ?location=EU (where the dataset is) and "
     "maximum_bytes_billed=100000000000 (what one query may read), joined by &"
 )
+ROLES = "BigQuery Data Editor on the dataset and BigQuery Job User on the project"
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"\w{1,1024}", re.ASCII)
 _OPTIONS = {
@@ -106,7 +107,24 @@ class Dataset:
     @cached_property
     def found_location(self) -> str:
         """Where Google says that the dataset is; fails if there is none."""
-        return str(self.client.get_dataset(self._reference, retry=self.retry, timeout=self.timeout).location)
+        return str(self.look().location)
+
+    def look(self) -> bigquery.Dataset:
+        """The dataset as it is now.
+
+        Raises:
+            WarehouseError: It is not where `TAXI_WAREHOUSE_URL` says.
+            NotFound: There is none.
+        """
+        found = self.client.get_dataset(self._reference, retry=self.retry, timeout=self.timeout)
+        if self.given_location and self.given_location.casefold() != str(found.location).casefold():
+            raise WarehouseError(
+                f"the dataset is in {found.location}, and not in {self.given_location}",
+                where=str(self),
+                cause="a job runs where its dataset is, and finds none elsewhere",
+                fix=f"write location={found.location} in TAXI_WAREHOUSE_URL, or leave it out",
+            )
+        return found
 
     @property
     def _reference(self) -> bigquery.DatasetReference:
@@ -137,9 +155,14 @@ class Dataset:
             WarehouseError,
             what,
             where=str(self),
+            # A dataset that is elsewhere is not found either (https://cloud.google.com/bigquery/docs/locations).
             absent=f"make the dataset with: bq mk --dataset {self.project}:{self.name}, or correct TAXI_WAREHOUSE_URL"
-            + (", or its location=" if self.given_location else ""),
-            roles="BigQuery Data Editor on the dataset and BigQuery Job User on the project",
+            + (
+                f", or its location= (bq show --format=prettyjson {self.project}:{self.name} says where it is)"
+                if self.given_location
+                else ""
+            ),
+            roles=ROLES,
         ):
             yield
 

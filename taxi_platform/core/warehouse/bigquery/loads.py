@@ -30,12 +30,22 @@ from google.api_core.exceptions import Conflict, Forbidden, NotFound
 from google.cloud import bigquery
 
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.warehouse.bigquery.dataset import Dataset
+from taxi_platform.core.google_reasons import reason_of
+from taxi_platform.core.warehouse.bigquery.dataset import ROLES, Dataset
 
 #: The label that says which call a job was submitted by.
 CALL = "taxi_call"
-_LOADS_A_DAY = 1_500  # of one table: https://cloud.google.com/bigquery/quotas#load_jobs
-_MAY_PASS_LATER = ("backendError", "internalError", "rateLimitExceeded", "jobBackendError", "jobInternalError")
+#: Loads of one month of a table in a day. What counts is that a load changes a partition: BigQuery takes 30,000 changes
+#: of a table's partitions a day, and 50 in 10 s (https://cloud.google.com/bigquery/quotas#partitioned_tables); the
+#: 1,500 of `quotas#standard_tables` are those of tables without partitions, such as the lookup's.
+LOADS_A_DAY = 30_000
+#: Seconds in which a job that Google has accepted may still be unknown to it: `jobs.get` is answered by another part of
+#: BigQuery than `jobs.insert` (https://github.com/googleapis/python-bigquery/issues/2134).
+UNKNOWN_FOR = 15.0
+_TRUNCATE_MONTH = bigquery.WriteDisposition.WRITE_TRUNCATE
+#: Of a whole table WRITE_TRUNCATE replaces the schema, words and all; this keeps it
+#: (https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad, writeDisposition).
+_TRUNCATE_TABLE = bigquery.WriteDisposition.WRITE_TRUNCATE_DATA
 _UPLOAD_TIMEOUT = (60.0, 600.0)  # to connect, and to answer once a chunk of 100 MB has arrived
 
 
@@ -57,37 +67,81 @@ class Load:
     labels: Mapping[str, str]
     call: str = field(default_factory=lambda: uuid4().hex)
 
-    def run(self, source: Path | str) -> int:
+    def run(self, source: Path | str, rows: int) -> int:
         """Submit the load and wait for its end.
 
         Args:
             source: A file to upload, or the URI of an object in Cloud Storage.
+            rows: How many rows it has.
 
         Returns:
             How many rows were loaded.
 
         Raises:
-            WarehouseError: The load failed, or did not end in time.
+            WarehouseError: The load failed, did not end in time, or was of another number of rows.
         """
         deadline = time.monotonic() + self.dataset.patience
         job = self._submitted(source, deadline)
         self._wait(job, deadline)
         if job.error_result:
-            reason = str(job.error_result.get("reason"))
+            raise self._failed(job)
+        written = int(job.output_rows or 0)
+        if written != rows:
             raise WarehouseError(
-                "the load failed; the table is as it was",
+                f"BigQuery loaded {written:,} rows of {rows:,}, and they are in the table now",
                 where=f"{self.dataset.name}.{self.target} in {self.dataset}",
-                cause=f"{reason}: {job.error_result.get('message')}",
-                fix=f"see what BigQuery says above (more: bq show -j {self._shown(job)}), then run the month again",
-                may_pass_later=reason in _MAY_PASS_LATER,
+                cause="it does not count as the file's own footer does",
+                fix=f"see the job with: bq show -j {self._shown(job)}, then run the month again",
             )
-        return int(job.output_rows or 0)
+        return written
+
+    def empty(self) -> int:
+        """Make the month one of no rows, once the loads before have ended; returns how many rows it has, which is none.
+
+        The partition is deleted, by the name with its decorator
+        (https://cloud.google.com/bigquery/docs/managing-partitioned-tables#delete_a_partition). Whether a load of a
+        Parquet file without rows empties one, the documentation does not say.
+
+        Raises:
+            WarehouseError: A load before did not end in time.
+        """
+        deadline = time.monotonic() + self.dataset.patience
+        today = datetime.now(UTC).date()
+        for day in (today - timedelta(days=1), today):
+            self._let_end(day, deadline)
+        self.dataset.client.delete_table(
+            self.dataset.table(self.target),
+            retry=self.dataset.retry,
+            timeout=self.dataset.timeout,
+            not_found_ok=True,  # it is empty already
+        )
+        return 0
+
+    def _failed(self, job: bigquery.LoadJob) -> WarehouseError:
+        told: Any = job.error_result
+        reason, said = str(told.get("reason")), str(told.get("message"))
+        meaning = reason_of([reason], said)
+        place = next((uri.split("/")[2] for uri in job.source_uris or ()), self.dataset.project)
+        more = f"(more: bq show -j {self._shown(job)})"
+        if meaning is not None:
+            cause, fix = f"{meaning.why}: {reason}: {said}", f"{meaning.fix.format(place=place)} {more}"
+        elif reason == "accessDenied":
+            cause, fix = f"{reason}: {said}", f"grant the account {ROLES} {more}, then run the month again"
+        else:
+            cause, fix = f"{reason}: {said}", f"see what BigQuery says above {more}, then run the month again"
+        return WarehouseError(
+            "the load failed; the table is as it was",
+            where=f"{self.dataset.name}.{self.target} in {self.dataset}",
+            cause=cause,
+            fix=fix,
+            may_pass_later=meaning is not None and meaning.may_pass_later,
+        )
 
     def _submitted(self, source: Path | str, deadline: float) -> bigquery.LoadJob:
         """This call's job, once those before it have ended."""
         today = datetime.now(UTC).date()
         self._let_end(today - timedelta(days=1), deadline)  # no load may take longer than six hours
-        for number in range(self._let_end(today, deadline), _LOADS_A_DAY + 1):
+        for number in range(self._let_end(today, deadline), LOADS_A_DAY + 1):
             job_id = self._job_id(today, number)
             try:
                 return self._insert(source, job_id)
@@ -101,7 +155,7 @@ class Load:
 
     def _let_end(self, day: date, deadline: float) -> int:
         """Wait for a day's loads to end; the first number of that day that is free."""
-        for number in range(1, _LOADS_A_DAY + 1):
+        for number in range(1, LOADS_A_DAY + 1):
             job = self._seen(self._job_id(day, number))
             if job is None:
                 return number
@@ -114,7 +168,7 @@ class Load:
         # is not adjusted to UTC as that wall clock (https://github.com/googleapis/python-bigquery/issues/985).
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            write_disposition=_TRUNCATE_MONTH if "$" in self.target else _TRUNCATE_TABLE,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             schema=self.table.schema,
             labels={**self.labels, CALL: self.call},
@@ -137,18 +191,9 @@ class Load:
             return None
 
     def _holder(self, job_id: str) -> bigquery.LoadJob | None:
-        """As `_seen`, of an id that Google has just said is taken.
-
-        For a moment its job may not be found (https://github.com/googleapis/python-bigquery/issues/2134).
-        """
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(NotFound),
-            stop=tenacity.stop_after_attempt(4),
-            wait=tenacity.wait_exponential(multiplier=0.5),
-            reraise=True,
-        )
+        """As `_seen`, of an id that Google has just said is taken."""
         try:
-            return again(self._get, job_id)
+            return _soon_known()(self._get, job_id)
         except (NotFound, Forbidden):
             return None
 
@@ -173,13 +218,27 @@ class Load:
             time.sleep(pause)
             pause = min(pause * 1.5, 10.0)
             with self.dataset.explained(f"how load job {job.job_id} ended is not known"):
-                job.reload(retry=self.dataset.retry, timeout=self.dataset.timeout)
+                self._reload(job)
+
+    def _reload(self, job: bigquery.LoadJob) -> None:
+        try:
+            _soon_known()(job.reload, retry=self.dataset.retry, timeout=self.dataset.timeout)
+        except NotFound as error:
+            raise WarehouseError(
+                f"load job {job.job_id} is not known to BigQuery, which has accepted it",
+                where=f"{self.dataset.name}.{self.target} in {self.dataset}",
+                cause=f"{error.message}, {UNKNOWN_FOR:.0f} s after it was accepted",
+                fix=f"see what became of it with: bq show -j {self._shown(job)}, then run the month again",
+                may_pass_later=True,
+            ) from None
 
     def _exhausted(self) -> WarehouseError:
         return WarehouseError(
-            f"the table was loaded {_LOADS_A_DAY:,} times today, which is all that BigQuery allows",
+            f"the month was loaded {LOADS_A_DAY:,} times today, which is all that BigQuery allows",
             where=f"{self.dataset.name}.{self.target} in {self.dataset}",
+            cause=f"BigQuery takes {LOADS_A_DAY:,} changes of a table's partitions a day",
             fix="find out what loads it over and over, and run the month again tomorrow",
+            may_pass_later=True,
         )
 
     def _job_id(self, day: date, number: int) -> str:
@@ -187,3 +246,13 @@ class Load:
 
     def _shown(self, job: bigquery.LoadJob) -> str:
         return f"{self.dataset.project}:{self.dataset.location}.{job.job_id}"
+
+
+def _soon_known() -> tenacity.Retrying:
+    """Repeats a look at a job that Google has just accepted, until it knows it."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(NotFound),
+        stop=tenacity.stop_after_delay(UNKNOWN_FOR),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=2),
+        reraise=True,
+    )

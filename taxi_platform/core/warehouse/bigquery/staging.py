@@ -11,12 +11,13 @@ BigQuery promises nothing (https://cloud.google.com/bigquery/docs/loading-data-c
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import requests
 from google.api_core.exceptions import GoogleAPIError, NotFound
 from google.api_core.retry import Retry
@@ -30,7 +31,8 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.google import explained, made
 from taxi_platform.core.lake import object_key
 from taxi_platform.core.month import Month
-from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.parquet import ParquetFile, read_footer
+from taxi_platform.core.warehouse import require_all
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -38,11 +40,19 @@ if TYPE_CHECKING:
 
 # No load may take longer than six hours: what is older than a day was left behind by a process that was killed.
 _STALE = timedelta(days=1)
+_FORMAT = "(FORMAT parquet, COMPRESSION zstd)"
 _log = logging.getLogger(__name__)
 
 
-def with_month(contract: TripContract, month: Month, file: ParquetFile, work: Path) -> Path:
+def with_month(contract: TripContract, month: Month, file: ParquetFile, others: Mapping[str, str], work: Path) -> Path:
     """Copy a month into a file that also has `source_month`, every column in the type of its contract.
+
+    Args:
+        contract: Whose columns they are.
+        month: The month.
+        file: Its rows.
+        others: Columns of the table besides, and DuckDB's types of them; they are null.
+        work: Where the copy is made.
 
     Raises:
         WarehouseError: The file has a column that the contract does not know.
@@ -62,12 +72,25 @@ def with_month(contract: TripContract, month: Month, file: ParquetFile, work: Pa
         f"CAST({identifier(it.name) if it.name in there else 'NULL'} AS {it.type.duckdb}) AS {identifier(it.name)}"
         for it in contract.stored_columns
     )
+    nulls = "".join(f", CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in others.items())
     copy = work / "rows"  # not named .parquet: whoever reads the lake by ** must not find the month twice
     with engine.connect(work) as con:
         con.execute(
-            f"COPY (SELECT DATE '{month.first_day}' AS {SOURCE_MONTH}, {columns} FROM {engine.parquet(file.path)}) "
-            f"TO {literal(str(copy))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT DATE '{month.first_day}' AS {SOURCE_MONTH}, {columns}{nulls} "
+            f"FROM {engine.parquet(file.path)}) TO {literal(str(copy))} {_FORMAT}"
         )
+    require_all(contract, month, read_footer(copy).num_rows, file)
+    return copy
+
+
+def of_rows(rows: pa.Table, others: Mapping[str, str], work: Path) -> Path:
+    """Write a reference table's rows into a file, with nulls in the table's other columns (as in `with_month`)."""
+    nulls = "".join(f", CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in others.items())
+    copy = work / "rows"
+    with engine.connect(work) as con:
+        con.register("new_rows", rows)
+        con.execute(f"COPY (SELECT *{nulls} FROM new_rows) TO {literal(str(copy))} {_FORMAT}")
+        con.unregister("new_rows")
     return copy
 
 
@@ -78,7 +101,10 @@ def loading_object(
     """A file as an object beside the lake's, gone when the block ends; also removes what killed processes left.
 
     It is named after the call and not after the job: of two calls that want the same job id one has to wait, and must
-    not have written over the other's object. Nor is it named .parquet: see `with_month`.
+    not have written over the other's object. Nor is it named .parquet: see `with_month`. Its storage class is the one
+    without a least time to pay for; but in a bucket with soft delete, which is the default, what was deleted is paid
+    for another seven days (https://cloud.google.com/storage/docs/soft-delete), which nothing in a request can prevent:
+    who minds switches it off, or lets a folder be the lake, from which months are uploaded.
     """
     bucket_name, _, key = lake_uri.removeprefix("gs://").partition("/")
     folder = f"{key.removesuffix(object_key(contract, month))}.loading/{contract.table}/"
@@ -93,6 +119,7 @@ def loading_object(
     uri = f"gs://{bucket_name}/{folder}{call}"
     try:
         with _explained(bucket_name, folder):
+            blob.storage_class = "STANDARD"
             # Nobody else has this name: it can be sent again and again. Google refuses bytes that changed on the way.
             blob.upload_from_filename(str(copy), checksum="crc32c", retry=retry)
         yield uri

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tenacity
 from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
@@ -21,6 +21,7 @@ from taxi_platform.core.catalog.model import (
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse.bigquery import expiry
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
@@ -34,7 +35,21 @@ TYPES = {
     ColumnType.DATE: "DATE",
 }
 # The API answers with the names of the older SQL.
-_NAMES_IN_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64"}
+_NAMES_IN_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+#: A type -> DuckDB's whose Parquet BigQuery reads as it
+#: (https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#type_conversions).
+_IN_DUCKDB = {
+    "STRING": "VARCHAR",
+    "BYTES": "BLOB",
+    "INT64": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "BOOL": "BOOLEAN",
+    "DATETIME": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMPTZ",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "NUMERIC": "DECIMAL(38, 9)",
+}
 # https://cloud.google.com/bigquery/quotas#standard_tables
 _LONGEST_DESCRIPTION = 1024
 _CLUSTERED_BY = "pickup_location_id"
@@ -67,15 +82,15 @@ def find(dataset: Dataset, contract: TableContract) -> bigquery.Table | None:
 
 @_looking_again
 def prepare(dataset: Dataset, contract: TableContract) -> bigquery.Table:
-    """Make a contract's table, or give it what its contract has gained.
+    """Make a contract's table, or give it what its contract has gained; refuses one that expires.
 
     Not left to the load (`ALLOW_FIELD_ADDITION`), which adds columns but does not reword those that are there. What
     others change at the same time is seen by the table's etag, and looked at again.
     """
     table = find(dataset, contract)
     if table is None:
-        wanted = _new_table(dataset, contract)
-        return dataset.client.create_table(wanted, retry=dataset.retry, timeout=dataset.timeout)
+        return _made(dataset, _new_table(dataset, contract))
+    expiry.require_kept(dataset, table)
     schema = _brought_up(table.schema, columns_of(contract))
     labels = {**table.labels, **labels_of(contract)}
     if (table.schema, table.description, table.labels) == (schema, contract.description, labels):
@@ -100,10 +115,61 @@ def _prepare_view(dataset: Dataset, name: str, query: str) -> None:
     if view is None:
         view = bigquery.Table(dataset.table(name))
         view.view_query = query
-        dataset.client.create_table(view, retry=dataset.retry, timeout=dataset.timeout)
-    elif view.view_query != query:
+        _made(dataset, view)
+        return
+    expiry.require_kept(dataset, view)
+    if view.view_query != query:
         view.view_query = query
         dataset.client.update_table(view, ["view_query"], retry=dataset.retry, timeout=dataset.timeout)
+
+
+def _made(dataset: Dataset, wanted: bigquery.Table) -> bigquery.Table:
+    """Make a table or a view that does not expire, whatever the dataset or the project says."""
+    expiry.require_kept_in(dataset, dataset.look())
+    made = dataset.client.create_table(wanted, retry=dataset.retry, timeout=dataset.timeout)
+    expiry.require_kept(dataset, made)
+    return made
+
+
+def others_of(
+    dataset: Dataset, contract: TableContract, table: bigquery.Table | None, given: Collection[str]
+) -> dict[str, str]:
+    """The columns of a table that its contract does not have, as DuckDB's types, to be filled with nulls.
+
+    Columns people have added, or an older contract had. Of a file that lacks columns that may be null the documentation
+    (https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#parquet_schemas) does not say whether a
+    partition takes it, so none lacks any. Columns of types that Parquet has no plain value for are left to BigQuery.
+
+    Args:
+        dataset: Where the table is.
+        contract: The table's contract.
+        table: The table, if there is one.
+        given: The columns that the rows to be loaded have.
+
+    Raises:
+        WarehouseError: The rows lack a column that must have a value in every row.
+    """
+    fields = table.schema if table is not None else ()
+    required = [field.name for field in fields if field.mode == "REQUIRED" and field.name not in given]
+    if required:
+        raise WarehouseError(
+            f"the table wants a value in columns that the rows do not have: {', '.join(required)}; it is as it was",
+            where=f"{dataset.name}.{contract.table} in {dataset}",
+            cause="the columns are REQUIRED in the table",
+            fix="let them be null: "
+            + "; ".join(
+                f"ALTER TABLE {dataset.sql(contract.table)} ALTER COLUMN {identifier(name)} DROP NOT NULL"
+                for name in required
+            ),
+        )
+    known = {column.name for column in columns_of(contract)}
+    return {
+        field.name: kind
+        for field in fields
+        if field.name not in known
+        and field.mode != "REPEATED"
+        and (kind := _IN_DUCKDB.get(_NAMES_IN_API.get(field.field_type, field.field_type)))
+    }
 
 
 def columns_of_view(dataset: Dataset, name: str) -> frozenset[str] | None:

@@ -30,7 +30,7 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.measures import Measures, read_measures, select_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse import absent, require_all
 from taxi_platform.core.warehouse.postgres.schema import (
     SCHEMA,
     StoredTable,
@@ -73,22 +73,23 @@ class PostgresWarehouse:
         """See `Warehouse.replace_month`."""
         session, name = self._session, f"{contract.table}_{month}".replace("-", "_")
 
-        def load(connection: Connection) -> None:
+        def load(connection: Connection) -> int:
             ensure(session, connection, contract)
             ensure_zone_view(session, connection, contract, self.zones)
             with connection.transaction():
                 table = self._existing(connection, contract)
                 stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
-                _fill(connection, contract, file, stage)
+                written = _fill(connection, contract, file, stage)
+                require_all(contract, month, written, file)
                 add_indexes(connection, table, stage)
                 session.patiently(
                     connection,
                     self.table_name(contract),
                     lambda: take_place(connection, table, stage, name, month.first_day),
                 )
+            return written
 
-        session.run(_NOT_WRITTEN, load)
-        return file.rows
+        return session.run(_NOT_WRITTEN, load)
 
     def read_months(self, contract: TripContract, months: Sequence[Month]) -> pa.Table:
         """See `Warehouse.read_months`."""
@@ -139,7 +140,15 @@ class PostgresWarehouse:
                 # Deleted and not truncated: readers go on reading the old rows meanwhile.
                 connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table.name))
                 connection.execute(sql.SQL("DELETE FROM {}").format(table.name))
-                _copy(connection, table.name, rows.schema, rows.to_batches())
+                written = _copy(connection, table.name, rows.schema, rows.to_batches())
+                if written != rows.num_rows:
+                    raise WarehouseError(
+                        f"the server wrote {written:,} rows of {rows.num_rows:,}; the table is as it was",
+                        about=contract.table,
+                        where=session.where,
+                        cause="a trigger or a rule of the table turns rows away",
+                        fix="drop it (\\d of the table in psql shows it), then load the table again",
+                    )
 
             session.patiently(connection, self.table_name(contract), replace)
 
@@ -178,8 +187,8 @@ class PostgresWarehouse:
         return absent(self.table_name(contract), self._session.where)
 
 
-def _fill(connection: Connection, contract: TripContract, file: ParquetFile, stage: sql.Identifier) -> None:
-    """Send a file's rows into a table that this transaction has made."""
+def _fill(connection: Connection, contract: TripContract, file: ParquetFile, stage: sql.Identifier) -> int:
+    """Send a file's rows into a table that this transaction has made; as many as the server then has."""
     stored_types = {column.name: column.type.arrow for column in contract.stored_columns}
     found_types = dict(zip(file.schema.names, file.schema.types, strict=True))
     schema = pa.schema([(name, stored_types.get(name, kind)) for name, kind in found_types.items()])
@@ -188,7 +197,7 @@ def _fill(connection: Connection, contract: TripContract, file: ParquetFile, sta
     # Buffered ahead, every page of the file would stay in memory.
     with pq.ParquetFile(file.path, pre_buffer=False) as rows:
         batches = rows.iter_batches(_BATCH_ROWS)  # pyright: ignore[reportUnknownMemberType]
-        _copy(connection, stage, schema, batches, frozen)
+        return _copy(connection, stage, schema, batches, frozen)
 
 
 def _copy(
@@ -197,15 +206,18 @@ def _copy(
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
     options: sql.SQL = _BINARY,
-) -> None:
+) -> int:
+    """Send rows into a table; how many the server says that it wrote (the tag of COPY)."""
     encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
     columns = sql.SQL(", ").join(map(sql.Identifier, schema.names))
     statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(table, columns, options)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(encoder.write_header())
-        for batch in batches:
-            copy.write(encoder.write_batch(batch.cast(schema)))
-        copy.write(encoder.finish())
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.write(encoder.write_header())
+            for batch in batches:
+                copy.write(encoder.write_batch(batch.cast(schema)))
+            copy.write(encoder.finish())
+        return cursor.rowcount
 
 
 def _addend(column: Column) -> str:

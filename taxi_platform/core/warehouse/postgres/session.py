@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL: how long it waits for what, and what its errors mean to the person who has to mend it."""
+"""A connection to PostgreSQL, and how long it waits for what; `refusals.py` says what its errors mean."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.urls import mask_url
+from taxi_platform.core.warehouse.postgres import refusals
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -39,37 +40,6 @@ _ENCODING = {"client_encoding": "UTF8"}
 _FIRST_LOCK_TIMEOUT, _LONGEST_LOCK_TIMEOUT = 100, 1600
 #: Tries of something whose connection is lost: a server that restarts is there again after a few seconds.
 _ATTEMPTS = 5
-#: Words of libpq or of a server that turns a connection away -> the fix.
-_TURNED_AWAY = {
-    "password authentication failed": "see that the user and password in TAXI_WAREHOUSE_URL are right (% is %25)",
-    "no password supplied": "put the password into TAXI_WAREHOUSE_URL: postgresql://user:password@host/database",
-    "no pg_hba.conf entry": "allow this user, database and address in the server's pg_hba.conf, or add "
-    "?sslmode=require to TAXI_WAREHOUSE_URL",
-    "failed to resolve host": "see that the host in TAXI_WAREHOUSE_URL is right",
-    "does not support SSL": "give the server a certificate (ssl = on), or leave sslmode out of TAXI_WAREHOUSE_URL",
-    "certificate": "see that sslrootcert in TAXI_WAREHOUSE_URL is the file of who signed the server's certificate",
-    "service file": "see that service in TAXI_WAREHOUSE_URL is in ~/.pg_service.conf, or in PGSERVICEFILE",
-    "definition of service": "see that service in TAXI_WAREHOUSE_URL is in ~/.pg_service.conf, or in PGSERVICEFILE",
-    'role "': "create the user (createuser --pwprompt), or name another one in TAXI_WAREHOUSE_URL",
-    'database "': "create it (createdb), or name another one in TAXI_WAREHOUSE_URL",
-}
-#: Words of a server that takes connections again after a while.
-_BUSY = ("the database system is", "too many clients", "remaining connection slots", "too many connections")
-#: What the server says in the middle of the work -> the fix.
-_FIXES: dict[type[psycopg.Error], str] = {
-    errors.InsufficientPrivilege: "let the user make the schema (GRANT CREATE ON DATABASE … TO …); if it is there, let "
-    "it own the schema (ALTER SCHEMA taxi OWNER TO …) and its tables",
-    errors.ReadOnlySqlTransaction: "name a server in TAXI_WAREHOUSE_URL that can be written to (of several hosts: "
-    "?target_session_attrs=read-write), or lift default_transaction_read_only",
-    errors.DiskFull: "make room on the server's disk, then run the month again",
-    errors.QueryCanceled: "if it was a timeout, lift it (ALTER ROLE … SET statement_timeout = 0), then run the month "
-    "again",
-    errors.DependentObjectsStillExist: "drop what depends on it, or let it depend on the whole table and not on a "
-    "month's partition, then run the month again",
-    errors.DuplicateTable: "drop what has the name, or give it another one, then run the month again",
-    errors.CharacterNotInRepertoire: "PostgreSQL keeps no NUL character in a text: reject such rows by a rule of the "
-    "contract with the condition contains(column, chr(0)), and clean the month again",
-}
 _OPTIONS = {it.keyword.decode() for it in psycopg.pq.Conninfo.get_defaults()}
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -203,16 +173,11 @@ class Session:
         except psycopg.Error as error:
             told = _one_line(error)
             # Whatever a server says that was there a moment ago: it is about to come back, or not.
-            if self._reached or any(words in told for words in _BUSY):
+            if self._reached or refusals.is_busy(told):
                 raise self._lost("the server takes no connections", told) from error
+            fix, may_pass = refusals.turned_away(told)
             raise WarehouseError(
-                "the database cannot be reached",
-                where=self.where,
-                cause=told,
-                fix=next(
-                    (fix for words, fix in _TURNED_AWAY.items() if words in told),
-                    "see that the host, port and options in TAXI_WAREHOUSE_URL are right and the server is running",
-                ),
+                "the database cannot be reached", where=self.where, cause=told, fix=fix, may_pass_later=may_pass
             ) from error
         self._reached = True
         # Each statement is to see what others have committed meanwhile, also while it waits for a lock.
@@ -228,12 +193,12 @@ class Session:
         try:
             yield
         except (psycopg.Error, AdbcError, pa.ArrowException, OSError) as error:
-            fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), None)
             raise WarehouseError(
                 what,
                 where=self.where,
                 cause=_one_line(error),
-                fix=fix or "see what the cause says, then run the month again",
+                fix=refusals.fix_of(error),
+                may_pass_later=refusals.may_pass_later(error),
             ) from error
 
     def _say_lost(self, state: tenacity.RetryCallState) -> None:
