@@ -24,6 +24,7 @@ CHECKS = {
         "schema_matches_contract": True,
         "required_values_present": True,
         "month_has_not_shrunk": True,
+        "file_is_plain": False,
         "known_columns_only": False,
         "known_codes_only": False,
         "pickups_inside_month": False,
