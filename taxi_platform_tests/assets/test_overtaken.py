@@ -1,5 +1,6 @@
 """Two runs of one month at once, and the month published again between: what was checked is what is stored."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.faults.held import held_run
+from taxi_platform_tests.faults.points import BETWEEN_PUBLICATIONS
 from taxi_platform_tests.faults.tracer import CALL, RETURN, Point, Spot
 
 MONTH = "2021-01"
@@ -113,6 +115,19 @@ def test_two_runs_of_one_file_by_one_set_of_rules_do_not_disturb_each_other(plat
     with held_run(platform, MONTH, TO_LAKE) as first:
         platform.run("green_trips_job", MONTH)
         assert first.go_on() == {"succeeded": True, "failure": ""}
+
+    assert rows_everywhere(platform) == dict.fromkeys(ALL_NEW, OLD_ROWS)
+
+
+def test_the_two_files_of_a_cleaning_come_to_their_places_without_another_run_between(platform: Platform) -> None:
+    with (
+        held_run(platform, MONTH, BETWEEN_PUBLICATIONS) as first,
+        held_run(platform, MONTH, CLEANED, config=by_other_rules()) as second,
+        ThreadPoolExecutor() as threads,
+    ):
+        overtaken = threads.submit(second.go_on)  # it waits for the first one's second file
+        assert first.go_on() == {"succeeded": True, "failure": ""}
+        assert REPLACED in overtaken.result()["failure"]
 
     assert rows_everywhere(platform) == dict.fromkeys(ALL_NEW, OLD_ROWS)
 
