@@ -16,7 +16,8 @@ from taxi_platform.core import findings
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.catalog.published import published_rows
-from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.editions import held_still, require_name
+from taxi_platform.core.errors import ReplacedError, WarehouseError
 from taxi_platform.core.findings import Finding
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
@@ -28,6 +29,7 @@ from taxi_platform.core.source import RawFile
 from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
 from taxi_platform.failures import reported
+from taxi_platform.handed_on import name_made
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
 
@@ -98,9 +100,12 @@ def _results(
     layer: str,
     checks: Iterable[_Check],
     found: Mapping[str, Callable[[], Finding]],
+    look: Callable[[], None],
 ) -> Iterator[dg.AssetCheckResult]:
+    """Judge a layer; nothing is said of files before `look` has seen that they are still those that were read."""
     for check in checks:
         finding = found[check.name]()
+        look()
         says = told(finding.says if finding.judged else f"not judged: {finding.says}")
         if not finding.holds:
             context.log.warning(f"{layer}/{contract.table}: {check.name} does not hold: {says}")
@@ -133,7 +138,16 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         with reported(contract.dataset):
             month = month_of(context, contract)
-            with workspace.folder_for(contract.dataset, f"{month}.checks") as work:
+            files = workspace.files(contract.dataset, month)
+            cleaned_here = name_made(
+                context.instance, context.run.run_id, dg.AssetKey(["cleaned", contract.table]), month
+            )
+            if cleaned_here and raw.sha256 != cleaned.lineage.source_sha256:
+                raise ReplacedError(files.about, str(raw.path))  # by another run's fetch, since this one has cleaned
+            with (
+                held_still(files.about, raw, cleaned, quarantine) as look,
+                workspace.folder_for(contract.dataset, f"{month}.checks") as work,
+            ):
                 before = workspace.lineages_before(contract.dataset, month)
                 now = cleaned.lineage
                 schema = findings.schema_matches_contract(contract, cleaned)
@@ -165,7 +179,8 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
                 }
                 asked = {key.name for key in context.selected_asset_check_keys}
-                yield from _results(context, contract, "cleaned", [it for it in _CLEANED if it.name in asked], found)
+                due = [it for it in _CLEANED if it.name in asked]
+                yield from _results(context, contract, "cleaned", due, found, look)
 
     return cleaned_checks
 
@@ -180,7 +195,11 @@ def _lake_checks(contract: TripContract) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, cleaned: ParquetFile, lake: ParquetFile
     ) -> Iterator[dg.AssetCheckResult]:
         found = {"lake_matches_cleaned": lambda: findings.lake_matches_cleaned(cleaned, lake)}
-        yield from _results(context, contract, "lake", _LAKE, found)
+        with (
+            reported(contract.dataset),
+            held_still(f"{contract.dataset} {context.partition_key}", cleaned, lake) as look,
+        ):
+            yield from _results(context, contract, "lake", _LAKE, found, look)
 
     return lake_checks
 
@@ -202,11 +221,20 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
             store = warehouse.open(catalog)
             in_table = cache(lambda: store.measure_month(contract, month))
 
+            about = f"{contract.dataset} {month}"
+            loaded = name_made(context.instance, context.run.run_id, dg.AssetKey(["warehouse", contract.table]), month)
+
             def table_matches_lake() -> Finding:
                 file = lake.open().get(contract, month)
-                with workspace.folder_for(contract.dataset, f"{month}.checks") as work:
+                require_name(about, file, loaded or file.sha256)
+                with (
+                    held_still(about, file),
+                    workspace.folder_for(contract.dataset, f"{month}.checks") as work,
+                ):
                     in_lake = measure_file(file, contract.stored_columns, work)
-                finding = findings.table_matches_lake(in_table(), in_lake)
+                    finding = findings.table_matches_lake(in_table(), in_lake)
+                if not finding.holds:  # another run's, maybe, which has just loaded what it brought to the lake
+                    require_name(about, lake.open().get(contract, month), file.sha256)
                 if finding.holds:
                     _say_how_it_went(context, contract, file, store.table_name(contract), in_lake.rows)
                 return finding
@@ -216,7 +244,8 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
                 "zone_view_matches_table": lambda: _zone_view_matches_table(contract, month, store, in_table()),
             }
             asked = {key.name for key in context.selected_asset_check_keys}
-            yield from _results(context, contract, "warehouse", [it for it in _WAREHOUSE if it.name in asked], found)
+            due = [it for it in _WAREHOUSE if it.name in asked]
+            yield from _results(context, contract, "warehouse", due, found, lambda: None)
 
     return warehouse_checks
 

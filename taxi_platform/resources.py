@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.editions import MonthFiles
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.google import GoogleClients, ServiceAccount
@@ -34,9 +35,13 @@ class WorkspaceResource(dg.ConfigurableResource):
 
     data_dir: str
 
+    def files(self, dataset: str, month: Month) -> MonthFiles:
+        """A month's places."""
+        return MonthFiles(Path(self.data_dir), dataset, month)
+
     def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
         """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
-        file = ParquetFile(Path(self.data_dir) / layer / dataset / f"{month}.parquet")
+        file = ParquetFile(self.files(dataset, month).path(layer))
         try:
             _ = file.lineage
         except (TaxiPlatformError, OSError, pa.ArrowInvalid):

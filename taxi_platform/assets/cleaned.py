@@ -22,6 +22,7 @@ from taxi_platform.assets.metadata import (
 )
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, RuleAction, TripContract
 from taxi_platform.core.cleaning import clean, moves
+from taxi_platform.core.editions import held_still
 from taxi_platform.core.showing import listed
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
@@ -68,9 +69,12 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
         with reported(contract.dataset):
             month = month_of(context, contract)
             actions = contract.actions({name: action.value for name, action in config.rules})
+            files = workspace.files(contract.dataset, month)
+            before_us = files.standing()
             with workspace.folder_for(contract.dataset, str(month)) as work:
                 meant = config.fewer_rows_are_meant
-                result = clean(contract, month, raw, actions, work, fewer_rows_are_meant=meant)
+                with held_still(files.about, raw):
+                    result = clean(contract, month, raw, actions, work, fewer_rows_are_meant=meant)
                 before = workspace.kept("cleaned", contract.dataset, month)
                 moved = moves(workspace.kept("quarantine", contract.dataset, month), result.quarantine, work)
                 sources = {**result.sources, EXTRA_COLUMNS: tuple(result.cleaned.lineage.unknown_columns)}
@@ -85,13 +89,14 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                     }
                     | change_metadata(before.lineage if before else None, result.cleaned.lineage)
                 )
-                # All of what is said first: nothing may fail between the one file's place and the other's.
-                yield from [
-                    dg.Output(
-                        file, name, metadata=rows_metadata(file, result.seconds) | about | {"preview": preview(file)}
-                    )
+                told = {
+                    name: rows_metadata(file, result.seconds) | about | {"preview": preview(file)}
                     for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned))
-                ]
+                }
+                # All of what is said first: nothing may fail between the one file's place and the other's.
+                placed = files.publish(result.cleaned, result.quarantine, before_us)
+            for name, file in placed.items():
+                yield dg.Output(file, name, metadata=told[name])
 
     return clean_trips
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from taxi_platform.assets.metadata import table_metadata
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.editions import held_still
 from taxi_platform.core.reference import read_reference_file
 from taxi_platform.failures import reported
 from taxi_platform.resources import SourceResource
@@ -28,7 +29,8 @@ def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
         with reported(contract.table):
             raw = source.open(catalog).fetch_reference(contract, context.log).raw
             context.add_output_metadata({"source URL": raw.publication.url, "SHA-256": raw.sha256})
-            zones = read_reference_file(contract, raw)
+            with held_still(contract.table, raw):
+                zones = read_reference_file(contract, raw)
             context.log.info(f"{contract.table}: {zones.num_rows} rows from {raw.publication.url}")
             return zones
 

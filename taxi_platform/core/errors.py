@@ -64,5 +64,20 @@ class WarehouseError(TaxiPlatformError):
     """The warehouse does not hold what it should, or cannot be reached."""
 
 
+class ReplacedError(TaxiPlatformError):
+    """Another run has replaced the month since this one took it: what this one would store is not the newest."""
+
+    may_pass_later = True
+
+    def __init__(self, about: str, where: str) -> None:
+        super().__init__(
+            "another run replaced the month while this one was working; this one has stored nothing more",
+            about=about,
+            where=where,
+            cause="two runs of one month at once, of two files that were published for it, or by different rules",
+            fix="run it again, if the other run does not bring the month to its end",
+        )
+
+
 class DiskFullError(TaxiPlatformError):
     """A disk has not the room for what is to be written: it is full, or would be. Trying again makes no room."""

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -18,6 +20,10 @@ from taxi_platform.core.os_errors import naming
 from taxi_platform.core.room import require_room
 
 _CHUNK = 1 << 20
+#: The coarsest clock of a file system in use, ns.
+_TICK = 20_000_000
+#: So many hashes are remembered; a run has some ten files.
+_MOST_HASHED = 1_000
 
 
 @contextmanager
@@ -116,10 +122,55 @@ def _read(reader: BinaryIO, path: Path) -> bytes:
         return reader.read(_CHUNK)
 
 
+@dataclass(frozen=True)
+class FileState:
+    """What the operating system says of a file: another file in its place, or another content, is another state.
+
+    Attributes:
+        device: The file system it is on.
+        inode: Which file of it; one that takes another's place by a rename has another.
+        size: Bytes.
+        modified: When its bytes were changed last, ns.
+        changed: When anything of it was, ns; nobody can set that back.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def of(cls, file: Path | int) -> Self:
+        """The state of the file at a path, or of one that is open.
+
+        Raises:
+            OSError: There is none.
+        """
+        status = os.stat(file)  # noqa: PTH116 (a path has no open file)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def is_file_of(self, other: FileState) -> bool:
+        """Whether both are of one file, whatever was done to it between."""
+        return (self.device, self.inode) == (other.device, other.inode)
+
+
+_hashed: dict[FileState, str] = {}
+
+
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """The SHA-256 of a file, in hex. One that was hashed by this process and has not changed is not read again."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        state = FileState.of(file.fileno())
+        if (known := _hashed.get(state)) is not None:
+            return known
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # Clocks of file systems tick: what was changed just now may be changed again, and look the same.
+        if FileState.of(file.fileno()) == state and time.time_ns() - state.changed > _TICK:
+            if len(_hashed) >= _MOST_HASHED:
+                _hashed.clear()
+            _hashed[state] = digest
+    return digest
 
 
 def _sync(path: Path) -> None:

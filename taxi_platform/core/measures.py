@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import Column, ColumnType
 from taxi_platform.core.parquet import ParquetFile
 
-#: Stores add doubles in different orders; the sums may differ in the last digits.
-_RELATIVE_TOLERANCE = 1e-9
+#: Doubles are added up as whole numbers of this part of one, which no order of the rows can change: 2 to the -40th.
+PARTS = 1 << 40
+#: Doubles that are larger, 2 to the 60th, are counted only: a sum of more than these fits no store's whole numbers.
+LARGEST = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,12 @@ class Measures:
 
     Attributes:
         rows: How many.
-        columns: Per column, how many values are not null and their sum (of numbers; of the characters of texts; of the
-            microseconds since 1970 of times).
+        columns: Per column, how many values are not null and their sum, exact: of numbers; of the first 60 bits of the
+            MD5 of texts; of the microseconds since 1970 of times.
     """
 
     rows: int
-    columns: Mapping[str, tuple[int, float | int]]
+    columns: Mapping[str, tuple[int, int | Fraction]]
 
     def differences(self, other: Measures) -> Iterator[str]:
         """One sentence per figure in which `other` differs; columns only one of the two has are passed over."""
@@ -37,36 +39,55 @@ class Measures:
             (filled, total), (other_filled, other_total) = self.columns[name], other.columns[name]
             if filled != other_filled:
                 yield f"{name}: {filled:,} values that are not null against {other_filled:,}"
-            if not _agree(total, other_total):
-                yield f"{name}: sum {total!r} against {other_total!r}"
+            if total != other_total:
+                yield f"{name}: sum {_shown(total)} against {_shown(other_total)}"
 
 
-def duckdb_addend(column: Column) -> str:
-    """What is summed up of a column, in DuckDB's SQL; other stores have other words for the same figure."""
+def duckdb_total(column: Column) -> str:
+    """The sum of a column, in DuckDB's SQL; other stores have other words for the same figure."""
     match column.type:
+        case ColumnType.FLOAT64:
+            scaled = f"TRY_CAST(trunc({column.name} * {PARTS}) AS HUGEINT)"  # NaN may be evaluated, too
+            return f"sum(CASE WHEN abs({column.name}) < {LARGEST} THEN {scaled} END)"
         case ColumnType.STRING:
-            return f"length({column.name})"
+            return total_of_texts(column, "('0x' || substr(md5(value), 1, 15))::BIGINT", "HUGEINT")
         case ColumnType.TIMESTAMP | ColumnType.DATE:
-            return f"epoch_us({column.name}::TIMESTAMP)"
+            return f"sum(epoch_us({column.name}::TIMESTAMP))"
         case _:
-            return column.name
+            return f"sum({column.name})"
 
 
-def select_measures(columns: Iterable[Column], addend: Callable[[Column], str] = duckdb_addend) -> str:
-    """The select list of what `read_measures` reads."""
-    return ", ".join(
-        ["count(*)", *(f"count({it.name}), coalesce(sum({addend(it)}), 0)" for it in columns)],
-    )
+def total_of_texts(column: Column, digest: str, wide: str) -> str:
+    """The sum of the digests of a column of texts: each text is digested once, and most columns of them have few.
+
+    Args:
+        column: The column.
+        digest: SQL for the whole number that a text, `value`, counts as.
+        wide: A type in which the store multiplies and adds up such numbers.
+    """
+    texts = f"SELECT {column.name} AS value, count(*) AS times FROM trips GROUP BY {column.name}"
+    return f"(SELECT sum(CAST(times AS {wide}) * {digest}) FROM ({texts}) AS texts)"
 
 
-def read_measures(columns: Iterable[Column], row: tuple[int | float | Decimal, ...]) -> Measures:
+def select_measures(columns: Iterable[Column], total: Callable[[Column], str] = duckdb_total) -> str:
+    """The select list of what `read_measures` reads, of a relation named `trips`."""
+    return ", ".join(["count(*)", *(f"count({it.name}), coalesce({total(it)}, 0)" for it in columns)])
+
+
+def measures_query(columns: Iterable[Column], rows: str) -> str:
+    """DuckDB's query for the measures of the rows that another query gives."""
+    return f"WITH trips AS NOT MATERIALIZED ({rows}) SELECT {select_measures(columns)} FROM trips"
+
+
+def read_measures(columns: Iterable[Column], row: tuple[int | Decimal, ...]) -> Measures:
     """The one row that a query with `select_measures` gave."""
     rows, *figures = row
     pairs = zip(columns, figures[::2], figures[1::2], strict=True)
     return Measures(
         rows=int(rows),
         columns={
-            it.name: (int(filled), total if isinstance(total, float) else int(total)) for it, filled, total in pairs
+            it.name: (int(filled), Fraction(int(total), PARTS) if it.type is ColumnType.FLOAT64 else int(total))
+            for it, filled, total in pairs
         },
     )
 
@@ -75,12 +96,9 @@ def measure_file(file: ParquetFile, columns: tuple[Column, ...], spill_to: Path)
     """Measure a Parquet file, by those of the columns it has: an older contract may have named fewer."""
     columns = tuple(it for it in columns if it.name in file.schema.names)
     with engine.connect(spill_to) as con:
-        query = f"SELECT {select_measures(columns)} FROM {engine.parquet(file.path)}"
-        (row, *_) = con.execute(query).fetchall()
+        (row, *_) = con.execute(measures_query(columns, f"FROM {engine.parquet(file.path)}")).fetchall()
     return read_measures(columns, row)
 
 
-def _agree(total: float, other_total: float) -> bool:
-    if isinstance(total, int) and isinstance(other_total, int):
-        return total == other_total  # a tolerance on the microseconds of a month would be weeks
-    return math.isclose(total, other_total, rel_tol=_RELATIVE_TOLERANCE, abs_tol=1e-6)
+def _shown(total: int | Fraction) -> str:
+    return repr(float(total) if isinstance(total, Fraction) else total)

@@ -54,6 +54,11 @@ class Lineage:
             f"({self.edition}, contract {self.contract_version})"
         )
 
+    @property
+    def edition_name(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        """What decides what the rows are: the raw file's SHA-256, the contract's version, and the rules' actions."""
+        return self.source_sha256, self.contract_version, tuple(sorted(self.rules.items()))
+
     def to_json(self) -> str:
         """The text stored in the file."""
         return json.dumps(asdict(self))

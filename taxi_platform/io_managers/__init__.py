@@ -28,11 +28,12 @@ def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManage
 
     @dg.io_manager(config_schema={}, required_resource_keys={"lake"})
     def lake_io_manager(init: dg.InitResourceContext) -> LakeIOManager:
-        return LakeIOManager(init.resources.lake.open(), catalog, spill_to)
+        return LakeIOManager(init.resources.lake.open(), catalog, data_dir)
 
-    @dg.io_manager(config_schema={}, required_resource_keys={"warehouse"})
+    @dg.io_manager(config_schema={}, required_resource_keys={"warehouse", "lake"})
     def warehouse_io_manager(init: dg.InitResourceContext) -> WarehouseIOManager:
-        return WarehouseIOManager(warehouse_of(init), init.resources.warehouse.store, catalog, spill_to)
+        store, lake = init.resources.warehouse.store, init.resources.lake.open()
+        return WarehouseIOManager(warehouse_of(init), store, lake, catalog, data_dir)
 
     @dg.io_manager(config_schema={}, required_resource_keys={"warehouse"})
     def reference_io_manager(init: dg.InitResourceContext) -> ReferenceIOManager:

@@ -6,12 +6,13 @@ from typing import Any
 import dagster as dg
 
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.editions import MonthFiles, require_name
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.files import publish
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
+from taxi_platform.handed_on import CONTENT, name_handed_on
 from taxi_platform.io_managers.loading import load_files, load_raw, months_of
 
 
@@ -44,32 +45,33 @@ class RawIOManager(dg.IOManager):
 
 
 class ParquetIOManager(dg.IOManager):
-    """`<data dir>/<layer>/<dataset>/<YYYY-MM>.parquet`; a month is replaced by a rename."""
+    """`<data dir>/<layer>/<dataset>/<YYYY-MM>.parquet`, handed on by the name of its content.
+
+    The cleaning has put the month's two files there already, both at once: what is stored here is what they are.
+    """
 
     def __init__(self, data_dir: Path, catalog: Catalog) -> None:
         self._data_dir, self._catalog = data_dir, catalog
 
     def handle_output(self, context: dg.OutputContext, obj: ParquetFile) -> None:
-        """Move a finished file to its place."""
-        path = self._path(context.asset_key, Month.parse(context.asset_partition_key))
-        with reported("/".join(context.asset_key.path)):
-            publish(obj.path, path)
-        context.add_output_metadata({"path": dg.MetadataValue.path(path), "dagster/uri": path.as_uri()})
+        """Say where the file is and what it is: who takes it sees that it still is."""
+        context.add_output_metadata(
+            {"path": dg.MetadataValue.path(obj.path), "dagster/uri": obj.path.as_uri(), CONTENT: obj.sha256}
+        )
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """One month as a `ParquetFile`, or any months as rows."""
+        """One month as a `ParquetFile`, or any months as rows; in a run, what that run has made of them."""
         with reported("/".join(context.asset_key.path)):
-            files = {month: self._existing(context.asset_key, month) for month in months_of(context)}
+            files = {month: self._existing(context, month) for month in months_of(context)}
             return load_files(files, context, self._data_dir / ".spill")
 
-    def _existing(self, key: dg.AssetKey, month: Month) -> ParquetFile:
-        path = self._path(key, month)
-        if not path.exists():
-            raise TaxiPlatformError(
-                "the file is not here", about=f"{'/'.join(key.path)} {month}", where=str(path), fix="materialize it"
-            )
-        return ParquetFile(path)
-
-    def _path(self, key: dg.AssetKey, month: Month) -> Path:
-        layer, table = key.path
-        return self._data_dir / layer / self._catalog.of_table(table).dataset / f"{month}.parquet"
+    def _existing(self, context: dg.InputContext, month: Month) -> ParquetFile:
+        layer, table = context.asset_key.path
+        files = MonthFiles(self._data_dir, self._catalog.of_table(table).dataset, month)
+        file = ParquetFile(files.path(layer))
+        if not file.path.exists():
+            about = f"{'/'.join(context.asset_key.path)} {month}"
+            raise TaxiPlatformError("the file is not here", about=about, where=file.uri, fix="materialize it")
+        if (name := name_handed_on(context, month)) is not None:
+            require_name(files.about, file, name)
+        return file

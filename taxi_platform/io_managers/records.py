@@ -4,7 +4,5 @@
 LAKE_VERSION = "lake version"
 #: Of a load: which store was loaded (`core/warehouse/identity.py`).
 STORE = "store"
-#: Of a load: SHA-256 of the Parquet file that was loaded.
-FILE_SHA256 = "SHA-256"
 #: Of an object in the lake, and of a load: SHA-256 of the raw file its rows come from.
 RAW_SHA256 = "raw SHA-256"

@@ -9,26 +9,33 @@ import pyarrow as pa
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.editions import MonthFiles, held_still, require_name
+from taxi_platform.core.lake import Lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.failures import reported
+from taxi_platform.handed_on import CONTENT
 from taxi_platform.io_managers.loading import load_relation, months_of
-from taxi_platform.io_managers.records import FILE_SHA256, LAKE_VERSION, RAW_SHA256, STORE
+from taxi_platform.io_managers.records import LAKE_VERSION, RAW_SHA256, STORE
 
 
 class WarehouseIOManager(dg.IOManager):
     """Replaces a month of a dataset's table, and loads months from it."""
 
-    def __init__(self, warehouse: Warehouse, store: str, catalog: Catalog, spill_to: Path) -> None:
-        self._warehouse, self._store, self._catalog, self._spill_to = warehouse, store, catalog, spill_to
+    def __init__(self, warehouse: Warehouse, store: str, lake: Lake, catalog: Catalog, data_dir: Path) -> None:
+        self._warehouse, self._store, self._lake = warehouse, store, lake
+        self._catalog, self._data_dir = catalog, data_dir
 
     def handle_output(self, context: dg.OutputContext, obj: ParquetFile) -> None:
-        """Make the file's rows the month's only rows."""
+        """Make the file's rows the month's only rows, if it is still what the lake holds."""
         contract = self._catalog.of_table(context.asset_key.path[-1])
         month = Month.parse(context.asset_partition_key)
         started = time.monotonic()
-        with reported(f"{contract.dataset} {month}"):
+        files = MonthFiles(self._data_dir, contract.dataset, month)
+        with reported(files.about), files.alone(), held_still(files.about, obj):
+            # A lake elsewhere brings each version to a file of its own: that one stays, whatever the lake holds now.
+            require_name(files.about, self._lake.get(contract, month), obj.sha256)
             rows = self._warehouse.replace_month(contract, month, obj)
         seconds = time.monotonic() - started
         context.log.info(f"{contract.dataset} {month}: {rows:,} rows into {self._warehouse.table_name(contract)}")
@@ -37,7 +44,7 @@ class WarehouseIOManager(dg.IOManager):
                 "dagster/partition_row_count": rows,
                 STORE: self._store,
                 LAKE_VERSION: obj.version,
-                FILE_SHA256: obj.sha256,
+                CONTENT: obj.sha256,
                 "rows per second": round(rows / max(seconds, 1e-3)),
                 "seconds": round(seconds, 3),
             }
@@ -49,7 +56,7 @@ class WarehouseIOManager(dg.IOManager):
         contract = self._catalog.of_table(context.asset_key.path[-1])
         with reported("/".join(context.asset_key.path)):
             rows = self._warehouse.read_months(contract, months_of(context))
-            return _load(rows, context, self._spill_to)
+            return _load(rows, context, self._data_dir / ".spill")
 
 
 class ReferenceIOManager(dg.IOManager):

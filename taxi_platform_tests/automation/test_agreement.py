@@ -127,7 +127,7 @@ def test_a_load_says_which_store_and_which_content_it_loaded(automation: Automat
     platform = automation.platform
     told, raw = metadata_of(run, "warehouse", "green_trips"), sha256_of(source / f"green_tripdata_{NEWEST}.csv")
     assert told["store"] == f"duckdb:{platform.data_dir / 'warehouse.duckdb'}"
-    assert told["SHA-256"] == platform.in_lake("green", NEWEST).sha256
+    assert told["sha256"] == platform.in_lake("green", NEWEST).sha256
     assert told["raw SHA-256"] == raw == metadata_of(run, "lake", "green_trips")["raw SHA-256"]
     lake = open_lake(str(platform.data_dir / "lake"), platform.data_dir)
     assert told["lake version"] == lake.versions(platform.catalog.trips["green"])[Month.parse(NEWEST)]

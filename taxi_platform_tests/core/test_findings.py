@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -388,7 +389,7 @@ def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_say
         "columns compared": len(YELLOW.stored_columns),
     }
 
-    in_table = Measures(rows=2, columns={**in_lake.columns, "extra": (1, 99.0)})
+    in_table = Measures(rows=2, columns={**in_lake.columns, "extra": (1, Fraction(99))})
     found = findings.table_matches_lake(in_table, in_lake)
     assert not found.holds
     assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
@@ -396,7 +397,7 @@ def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_say
 
 
 def in_the_table(rows: int, money: float) -> Measures:
-    return Measures(rows=rows, columns={"total_amount": (rows, money)})
+    return Measures(rows=rows, columns={"total_amount": (rows, Fraction(money))})
 
 
 ONCE = ZoneTotals(200, "total_amount", money=8_423.5, turnover=8_500.0, zones=265, repeated=0)

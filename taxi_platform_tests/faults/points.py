@@ -16,6 +16,7 @@ _CLEAN = f"{_CORE}.cleaning.clean"
 _STAGE = f"{_CORE}.cleaning.stage"
 _FINDINGS = f"{_CORE}.findings"
 _FILES = f"{_CORE}.files"
+_EDITIONS = f"{_CORE}.editions"
 _FOLDER = f"{_CORE}.lake.folder"
 _GCS = f"{_CORE}.lake.gcs"
 _DUCKDB = f"{_CORE}.warehouse.duckdb"
@@ -37,7 +38,7 @@ DOWNLOADING = Point(
 BETWEEN_COPIES = Point("between the two COPYs", Spot(_CLEAN, "clean", "turned_away = "))
 BETWEEN_PUBLICATIONS = Point(
     "between publishing quarantined and cleaned rows",
-    Spot(_OF_FILES, "ParquetIOManager.handle_output", CALL, nth=2),
+    Spot(_EDITIONS, "MonthFiles.publish", "publish(file.path", nth=2),
 )
 NOT_RECORDED = Point(
     "in the warehouse, not yet in Dagster's records", Spot(_OF_WAREHOUSE, "WarehouseIOManager.handle_output", RETURN)
@@ -64,7 +65,7 @@ _FILES_OF_A_MONTH = (
         Spot(_CLEAN, "clean", "COPY ({turned_away})"),
         Spot(_CLEAN, "clean", RETURN),
     ),
-    Point("cleaned, nothing published", Spot(_OF_FILES, "ParquetIOManager.handle_output", CALL)),
+    Point("cleaned, nothing published", Spot(_EDITIONS, "MonthFiles.publish", CALL)),
     BETWEEN_PUBLICATIONS,
     Point(
         "cleaned rows not yet in Dagster's records", Spot(_OF_FILES, "ParquetIOManager.handle_output", RETURN, nth=2)

@@ -87,16 +87,23 @@ def killed(point: Point) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def held(point: Point) -> None:
+    """The moment has come, and lasts until somebody outside says so."""
+    say("begin", time.monotonic(), point.name)
+    sys.stdin.readline()
+
+
 class Tracer:
     """Watches for the spots of some points, from `start` on, in every thread.
 
     Args:
         points: What to watch for.
         kill: Whether this process is to die there. If not, it only says when they begin and end.
+        hold: Whether it is to wait there, until it gets a line on its standard input.
     """
 
-    def __init__(self, points: Sequence[Point], *, kill: bool) -> None:
-        self._kill = kill
+    def __init__(self, points: Sequence[Point], *, kill: bool, hold: bool = False) -> None:
+        self._kill, self._hold = kill, hold
         self._watched: dict[str, list[tuple[Spot, Point]]] = {}
         self._seen: Counter[tuple[Point, Spot]] = Counter()
         for point in points:
@@ -138,6 +145,8 @@ class Tracer:
             begun(point)
         elif self._kill:
             killed(point)
+        elif self._hold:
+            held(point)
 
 
 def points_of(text: str) -> list[Point]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.files import write_text
+from taxi_platform.core.files import sha256_of, write_text
 from taxi_platform.core.source.contents import Edition, Encoding
 from taxi_platform.core.source.text import CsvText
 
@@ -112,7 +112,10 @@ class RawFile:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self | None:
-        """The raw file kept in a month's folder; None where there is none, not all of it, or no telling what it is."""
+        """The raw file a month's folder has a record of; None where there is none, or no telling what it is.
+
+        A file of another size is none. Whether it is the very file that was recorded, `is_whole` tells.
+        """
         try:
             fields = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
             publication, text = Publication(**fields.pop("publication")), fields.pop("text", None)
@@ -128,15 +131,31 @@ class RawFile:
 
     @classmethod
     def expected_in(cls, folder: Path, about: str, fix: str) -> Self:
-        """The raw file kept in a month's folder.
+        """The raw file kept in a month's folder, which is the one its record is of.
 
         Raises:
-            TaxiPlatformError: There is none.
+            TaxiPlatformError: There is none, or another than was recorded.
         """
         raw = cls.in_folder(folder)
         if raw is None:
             raise TaxiPlatformError("the raw file is not here", about=about, where=str(folder), fix=fix)
+        if not raw.is_whole:
+            raise TaxiPlatformError(
+                "the raw file is another than its record is of",
+                about=about,
+                where=str(raw.path),
+                cause="a run was killed between the file and its record, or somebody changed the file",
+                fix=fix,
+            )
         return raw
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes are those that were recorded: of a file as large, a record cannot vouch for more."""
+        try:
+            return sha256_of(self.path) == self.sha256
+        except FileNotFoundError:
+            return False
 
     def record(self) -> None:
         """Write the provenance beside the file: from now on this is the month's raw file."""

@@ -145,7 +145,7 @@ class Source:
 
     def _fetch_alone(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         known = RawFile.in_folder(folder)
-        if known is not None and sha256_of(known.path) != known.sha256:
+        if known is not None and not known.is_whole:
             log.warning(f"{wanted.about}: {known.path} is not what was fetched; fetching it again")
             known = None
         deadline = Deadline(self.patience)

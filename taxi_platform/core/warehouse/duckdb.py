@@ -20,7 +20,7 @@ from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import Measures, read_measures, select_measures
+from taxi_platform.core.measures import Measures, measures_query, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, require_all
@@ -79,7 +79,7 @@ class DuckDBWarehouse:
         columns = contract.stored_columns
         with self._reading(contract) as con:
             rows = self._rows(contract, contract.table_columns)
-            query = f"SELECT {select_measures(columns)} FROM {rows} WHERE {SOURCE_MONTH} = ?"
+            query = measures_query(columns, f"FROM {rows} WHERE {SOURCE_MONTH} = ?")
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
 

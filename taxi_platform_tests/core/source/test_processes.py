@@ -10,6 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from taxi_platform.core.editions import held_still
+from taxi_platform.core.errors import ReplacedError, TaxiPlatformError
+from taxi_platform.core.files import sha256_of
+from taxi_platform.core.source import RawFile
 from taxi_platform_tests.core.source import months
 from taxi_platform_tests.core.source.conftest import Fetcher
 from taxi_platform_tests.core.source.server import Answer, Server, StoredFile
@@ -88,3 +94,38 @@ def test_a_killed_generator_leaves_nothing_the_next_fetch_trips_over(fetch: Fetc
 
     assert raw.rows == 1000
     assert fetch.left == {months.CSV_GZ, "provenance.json"}
+
+
+_KILLED = """
+import sys
+from taxi_platform_tests.core.source import child
+from taxi_platform_tests.faults.tracer import Point, Spot, Tracer
+unrecorded = Point("published, not recorded", Spot("taxi_platform.core.source.source", "_take", "raw.record()"))
+Tracer([unrecorded], kill=True).start()
+child.main(*sys.argv[1:])
+"""
+
+
+def test_a_record_does_not_vouch_for_the_bytes_that_a_killed_fetch_left_beside_it(
+    fetch: Fetcher, tmp_path: Path
+) -> None:
+    published = tmp_path / "source" / months.CSV
+    published.parent.mkdir()
+    published.write_bytes(months.csv(100, seed=1))
+    old = fetch(str(published.parent)).raw
+    published.write_bytes(months.csv(100, seed=2))  # another file, as large
+    command = [sys.executable, "-c", _KILLED, str(published.parent), str(fetch.raw_dir), "1000"]
+
+    killed = subprocess.run(command, cwd=Path(__file__).parents[3], stdout=subprocess.DEVNULL, check=False)
+
+    assert killed.returncode == -9
+    assert old.path.read_bytes() == published.read_bytes()
+    assert json.loads((fetch.folder / "provenance.json").read_text())["sha256"] == old.sha256
+    with pytest.raises(TaxiPlatformError, match=r"the raw file is another than its record is of .*Fix: fetch it"):
+        RawFile.expected_in(fetch.folder, "green 2020-04", "fetch it")
+    with pytest.raises(ReplacedError), held_still("green 2020-04", old):
+        pytest.fail("it was read")
+
+    new = fetch(str(published.parent)).raw
+    assert new.sha256 == sha256_of(published) != old.sha256
+    assert RawFile.expected_in(fetch.folder, "green 2020-04", "fetch it") == new

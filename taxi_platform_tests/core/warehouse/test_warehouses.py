@@ -323,6 +323,25 @@ def test_a_month_measures_the_same_in_the_store_as_in_its_file(warehouse: Wareho
     assert list(in_store.differences(in_file)) == []
 
 
+def test_equal_rows_measure_the_same_in_the_store_however_large_their_values_and_whatever_their_order(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    fares = [0.1, 1e17, -0.7, -1e17, 1e17, 2.0**59 + 2**10, -(2.0**53), 1e300, -1e300, 5e-324, 2_047.999, 8.5e9, None]
+    rows = [
+        {"pickup_datetime": datetime(2021, 1, 10), "fare_amount": fare, "note": note}
+        for fare, note in zip(fares, ["Y", "N", "", None, "Zürich 🚕", "it's", *["Y"] * 7], strict=True)
+    ]
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, rows, tmp_path / "stored"))
+    in_file = measure_file(
+        month_file(CONTRACT, JANUARY, rows[::-1], tmp_path / "file"), CONTRACT.stored_columns, tmp_path
+    )
+
+    in_store = warehouse.measure_month(CONTRACT, JANUARY)
+
+    assert list(in_store.differences(in_file)) == []
+    assert in_store.columns["fare_amount"][0] == 12
+
+
 def test_one_value_that_differs_shows_in_the_measures(warehouse: Warehouse, tmp_path: Path) -> None:
     row = {
         "pickup_datetime": datetime(2021, 1, 10),
@@ -336,8 +355,8 @@ def test_one_value_that_differs_shows_in_the_measures(warehouse: Warehouse, tmp_
         "pickup_datetime": datetime(2021, 1, 10, microsecond=1),
         "vendor_id": 2,
         "trip_number": 2**60 + 1,
-        "fare_amount": 1.0001,
-        "note": "xy",
+        "fare_amount": 1.0 + 2**-40,
+        "note": "y",
         "licensed_on": date(2020, 1, 2),
     }
     warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [row], tmp_path / "stored"))

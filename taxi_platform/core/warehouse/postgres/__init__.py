@@ -27,7 +27,7 @@ from taxi_platform.core.catalog.model import (
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import Measures, read_measures, select_measures
+from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures, select_measures, total_of_texts
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, require_all
@@ -105,11 +105,13 @@ class PostgresWarehouse:
 
         def measured(connection: Connection) -> Measures:
             table = self._existing(connection, contract)
-            query = sql.SQL("SELECT {} FROM (SELECT {} FROM {} WHERE {} = %s) AS trips").format(
-                sql.SQL(cast(LiteralString, select_measures(columns, _addend))),  # of identifiers of a contract
+            query = sql.SQL(
+                "WITH trips AS NOT MATERIALIZED (SELECT {} FROM {} WHERE {} = %s) SELECT {} FROM trips"
+            ).format(
                 table.selected(columns),
                 table.name,
                 sql.Identifier(SOURCE_MONTH),
+                sql.SQL(cast(LiteralString, select_measures(columns, _total))),  # of identifiers of a contract
             )
             (row,) = connection.execute(query, [month.first_day]).fetchall()
             return read_measures(columns, row)
@@ -220,13 +222,21 @@ def _copy(
         return cursor.rowcount
 
 
-def _addend(column: Column) -> str:
+def _total(column: Column) -> str:
+    """What `core/measures.py` asks of a column, in PostgreSQL's SQL."""
+    name = column.name
     match column.type:
+        case ColumnType.FLOAT64:
+            # Whole part and rest apart: PostgreSQL rounds a double to 15 digits where it makes a wider number of it.
+            counted = f"FILTER (WHERE abs({name}) < {LARGEST})"
+            rest = f"trunc(({name} - trunc({name})) * {PARTS})"
+            return f"sum(trunc({name})::bigint) {counted} * {PARTS} + sum({rest}::bigint) {counted}"
         case ColumnType.STRING:
-            return f"char_length({column.name})"
+            digest = "('x' || substr(md5(convert_to(value, 'UTF8')), 1, 15))::bit(60)::bigint"
+            return total_of_texts(column, digest, "numeric")
         case ColumnType.TIMESTAMP:
-            return f"(extract(epoch FROM {column.name}) * 1000000)::bigint"
+            return f"sum((extract(epoch FROM {name}) * 1000000)::bigint)"
         case ColumnType.DATE:
-            return f"({column.name} - DATE '1970-01-01')::bigint * 86400000000"
+            return f"sum(({name} - DATE '1970-01-01')::bigint * 86400000000)"
         case _:
-            return column.name
+            return f"sum({name})"
