@@ -8,6 +8,7 @@ from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
+from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.jobs import build_jobs
 from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
@@ -49,7 +50,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             build_zones_schedule(scheduling),
         ],
         resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
-        executor=dg.in_process_executor,
+        executor=recording_executor,
     )
 
 
