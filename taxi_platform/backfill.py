@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from taxi_platform.automation.burial import bury
 from taxi_platform.automation.outcomes import failure_of, is_over, subject_of
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
@@ -123,6 +124,7 @@ def _start(backfill: PartitionBackfill) -> str:
         TaxiPlatformError: There is no daemon.
     """
     with dg.DagsterInstance.get() as instance:
+        bury(instance)
         if not all(it.healthy for it in instance.get_daemon_statuses(["BACKFILL"]).values()):
             raise TaxiPlatformError(
                 "nothing would run the months", cause="no daemon is running", fix="run `make dev` first"

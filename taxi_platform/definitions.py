@@ -8,6 +8,8 @@ from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
+from taxi_platform.automation.executor import recording_executor
+from taxi_platform.automation.housekeeping import build_housekeeping_sensor
 from taxi_platform.automation.jobs import build_jobs
 from taxi_platform.automation.lateness import build_lateness_check
 from taxi_platform.automation.leaving import spare_the_garbage
@@ -46,6 +48,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         sensors=[
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
             *(build_arrival_sensor(contract, sensing) for contract in trips),
+            build_housekeeping_sensor(settings.data_dir / ".lake", settings.keep_days),
             build_alert_sensor(dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing),
         ],
         schedules=[
@@ -53,7 +56,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             build_zones_schedule(scheduling),
         ],
         resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
-        executor=dg.in_process_executor,
+        executor=recording_executor,
     )
 
 

@@ -91,9 +91,10 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             sys.stderr.write(f"{error}\n")
             return 1
         finally:
-            # Who needs the code server goes before it does.
+            # Who needs the code server goes before it does. Whoever says it once more ends all of them at once.
+            before = len(told)
             for service in reversed(services):
-                service.end(told)
+                service.end(lambda: len(told) > before)
     return 0
 
 
@@ -113,15 +114,15 @@ class _Service:
     name: str
     process: "subprocess.Popen[Any]"
 
-    def end(self, told: Sequence[int]) -> None:
-        """Tell all its processes to end; those that have not after a while are killed, or at once if told once more.
+    def end(self, is_hurried: Callable[[], bool]) -> None:
+        """Tell all its processes to end; those that have not after a while are killed, or at once if there is a hurry.
 
         Args:
-            told: The signals that have come; more come meanwhile.
+            is_hurried: Whether there is one by now.
         """
-        before, end = len(told), time.monotonic() + _LEAVING_SECONDS
+        end = time.monotonic() + _LEAVING_SECONDS
         self._tell(signal.SIGTERM)
-        while self._tell(0) and len(told) == before and time.monotonic() < end:
+        while self._tell(0) and not is_hurried() and time.monotonic() < end:
             time.sleep(_LOOK_SECONDS)
         self._tell(signal.SIGKILL)
         self.process.wait()

@@ -13,30 +13,27 @@ work itself is done by Dagster's own commands.
 
 import glob
 import json
-import os
-import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from filelock import FileLock
 
+from taxi_platform.children import run
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
 from taxi_platform.core.lake import open_lake
 from taxi_platform.core.paths import why_no_dagster_home
 from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.develop import checked_port, develop
+from taxi_platform.instance import in_instance, prepare, width
 from taxi_platform.settings import Settings, dot_env, environment
 
-_PROJECT = Path(__file__).parent.parent
 _DEFINITIONS = "taxi_platform.definitions"
 _DAGSTER = str(Path(sys.executable).parent / "dagster")
+#: `automation/burial.py` knows it, too.
 _TAG = "taxi/launch"
-#: Months at once: each takes up to 1 GB of memory, and the disk has to keep up.
-_WIDEST = 8
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
         match command, given:
             case "dev", [port]:
                 number = checked_port(port)  # before anything is made
-                return develop(_with_home(_prepare()), number)
+                home = _prepare()
+                sys.stderr.write(f"{width()}\n")
+                return develop(_with_home(home), number)
             case "run", [dataset, month, *config]:
                 _check_config(_checked(dataset, month), *config)
                 return _execute(_prepare(), f"{dataset}_trips_job", month, *config)
@@ -88,29 +87,8 @@ def _prepare() -> Path:
         raise SettingsError(
             "Dagster's own files cannot be kept", where=str(home), cause=reason, fix="set DAGSTER_HOME to another path"
         )
-    told, prepared = _instance_settings(), home / ".prepared.yaml"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / ".prepare.lock"):
-            if not prepared.exists() or prepared.read_text() != told:
-                (home / ".nux").mkdir(exist_ok=True)
-                (home / ".nux" / "nux.yaml").write_text("seen: true\n")  # no newsletter dialog over the first page
-                (home / "dagster.yaml").write_text(told)
-                # Two first runs at once would each make the tables, and leave a database neither can use. Only when
-                # they are made is the instance prepared: who is killed before leaves it to the next to do all of it.
-                if _in_instance(home, "instance.get_runs_count()") == 0:
-                    prepared.write_text(told)
-    except OSError as error:
-        raise SettingsError(
-            f"{error.strerror}", where=str(home), fix="set TAXI_DATA_DIR to a folder you can write to"
-        ) from error
+    prepare(home, _with_home(home))
     return home
-
-
-def _instance_settings() -> str:
-    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears."""
-    told = (_PROJECT / "deploy" / "local" / "dagster.yaml").read_text(encoding="utf-8")
-    return told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {min(max(2, os.cpu_count() or 2), _WIDEST)}")
 
 
 def _checked(dataset: str, *months: str) -> str:
@@ -150,13 +128,17 @@ def _execute(home: Path, job: str, month: str | None = None, config: str | None 
     status = _dagster(home, "job", "execute", "-m", _DEFINITIONS, "-j", job, "--tags", json.dumps(tags), *options)
     if status:
         found = f"instance.get_runs(filters=dg.RunsFilter(tags={{{_TAG!r}: {tags[_TAG]!r}}}))"
-        _in_instance(
-            home,
+        in_instance(
+            _with_home(home),
+            "from taxi_platform.automation.burial import bury",
+            "from taxi_platform.automation.outcomes import failure_of",
+            "bury(instance)",  # it may have been killed
             f"runs = {found}",
             "events = [it for run in runs for it in instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)]",
             "failed = [it.dagster_event.step_failure_data for it in events if it.dagster_event]",
             "told = [getattr(it.user_failure_data, 'description', None) for it in failed]",
             "told = [text or (it.error.cause or it.error).message for text, it in zip(told, failed)]",
+            "told = told or [failure_of(instance, run)[1] for run in runs if run.is_finished]",
             "print('\\nThe run failed.', *(told or ['What Dagster says above is why.']), sep='\\n', file=sys.stderr)",
         )
     return status
@@ -171,39 +153,17 @@ def _backfill(home: Path, dataset: str, first: str, last: str) -> int:
             cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
             fix="start `make dev` with them",
         )
-    return _run(home, sys.executable, "-m", "taxi_platform.backfill", "start", dataset, first, last)
+    return run(_with_home(home), sys.executable, "-m", "taxi_platform.backfill", "start", dataset, first, last)
 
 
 def _attend(home: Path, command: str, backfill: str) -> int:
     if not backfill:
         raise TaxiPlatformError("which backfill?", fix=f"make {command} BACKFILL=… with the name it was given")
-    return _run(home, sys.executable, "-m", "taxi_platform.backfill", command, backfill)
+    return run(_with_home(home), sys.executable, "-m", "taxi_platform.backfill", command, backfill)
 
 
 def _dagster(home: Path, *arguments: str) -> int:
-    return _run(home, _DAGSTER, *arguments)
-
-
-def _in_instance(home: Path, *statements: str) -> int:
-    """Run a few statements with Dagster's instance at hand, in a process of their own: only they wait for Dagster."""
-    lines = [
-        "import signal, sys",
-        "signal.signal(signal.SIGINT, signal.SIG_DFL)",  # Ctrl-C ends it without a word
-        "import dagster as dg",
-        "with dg.DagsterInstance.get() as instance:",
-        *(f"    {it}" for it in statements),
-    ]
-    return _run(home, sys.executable, "-W", "ignore", "-c", "\n".join(lines))
-
-
-def _run(home: Path, *command: str) -> int:
-    with subprocess.Popen(command, env=_with_home(home)) as process:  # noqa: S603 (ours)
-        while True:
-            try:
-                status = process.wait()
-                return status if status >= 0 else 128 - status  # as shells say which signal it was
-            except KeyboardInterrupt:
-                continue  # it was told too, and ends in its own time
+    return run(_with_home(home), _DAGSTER, *arguments)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_n
 from taxi_platform.core.urls import duckdb_path, local_path, mask_url
 
 LARGEST_SAMPLE = 20_000_000
+LONGEST_KEPT = 36_500
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
 #: A URL with a slip of the pen would be a folder of that name.
@@ -47,6 +48,7 @@ class Settings:
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     automation: bool = False
     ui_url: str = "http://localhost:3000"
+    keep_days: int = 90
     #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
     from_environment: frozenset[str] = frozenset()
 
@@ -207,6 +209,14 @@ def _ui_url(name: str, value: str) -> str:
     return value.rstrip("/")
 
 
+def _keep_days(name: str, value: str) -> int:
+    if not (
+        value.isascii() and value.isdigit() and len(value) <= len(str(LONGEST_KEPT)) and int(value) <= LONGEST_KEPT
+    ):
+        raise _malformed(name, value, f"a whole number of days, 1 to {LONGEST_KEPT}, or 0 for ever")
+    return int(value)
+
+
 _READERS = {
     "TAXI_DATA_DIR": ("data_dir", _data_dir),
     "TAXI_SOURCE": ("source", _source),
@@ -217,6 +227,7 @@ _READERS = {
     "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
     "TAXI_AUTOMATION": ("automation", _automation),
     "TAXI_UI_URL": ("ui_url", _ui_url),
+    "TAXI_KEEP_DAYS": ("keep_days", _keep_days),
 }
 
 

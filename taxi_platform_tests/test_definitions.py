@@ -17,6 +17,7 @@ import pytest
 import yaml
 from dagster._core.remote_representation.external_data import RepositorySnap
 
+from taxi_platform.automation.executor import recording_executor
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.definitions import build_definitions
 from taxi_platform.settings import Settings
@@ -147,7 +148,7 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
 
 
 def test_every_job_runs_in_one_process(defs: dg.Definitions, jobs: dict[str, dg.JobDefinition]) -> None:
-    assert defs.executor is dg.in_process_executor
+    assert defs.executor is recording_executor
     assert {name for name, job in jobs.items() if job.executor_def.name != "in_process"} == set()
 
 

@@ -26,6 +26,7 @@ VARIABLES = {
     "TAXI_ALERT_URLS",
     "TAXI_AUTOMATION",
     "TAXI_UI_URL",
+    "TAXI_KEEP_DAYS",
 }
 KEY = '{"type": "service_account", "private_key": "hunter2"}'
 HERE = Path.cwd()
@@ -77,6 +78,8 @@ def test_lake_and_warehouse_follow_the_data_folder() -> None:
         ("TAXI_WAREHOUSE_URL", "postgresql:///db?host=/run", "warehouse_url", "postgresql:///db?host=/run"),
         ("TAXI_WAREHOUSE_URL", "postgres://u:p@h/db", "warehouse_url", "postgres://u:p@h/db"),
         ("TAXI_WAREHOUSE_URL", "bigquery://project/dataset", "warehouse_url", "bigquery://project/dataset"),
+        ("TAXI_KEEP_DAYS", "0", "keep_days", 0),
+        ("TAXI_KEEP_DAYS", "365", "keep_days", 365),
         ("TAXI_ALERT_URLS", "slack://a/b  mailto://c", "alert_urls", ("slack://a/b", "mailto://c")),
     ],
 )
@@ -120,6 +123,10 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
                 "postgresql://",
                 "postgres://",
             )
+        ),
+        *(
+            ("TAXI_KEEP_DAYS", value, "a whole number of days, 1 to 36500, or 0 for ever")
+            for value in ("-1", "1.5", "ever", "36501", "9" * 50)
         ),
         ("TAXI_ALERT_URLS", "slack", "Apprise URLs separated by blanks"),
         ("TAXI_ALERT_URLS", "slack://a b", "Apprise URLs separated by blanks"),

@@ -63,6 +63,16 @@ class KeptEventLogStorage(SqliteEventLogStorage):
         self._close_all()
         super().wipe()
 
+    def delete_events(self, run_id: str) -> None:
+        """Dagster's hook: forget a run. Its own database goes whole; Dagster's class leaves it there, empty."""
+        super().delete_events(run_id)
+        with self._db_lock:
+            if engine := self._engines.pop(run_id, None):
+                engine.dispose()
+            database = Path(self.path_for_shard(run_id))
+            for path in (database, *(database.with_name(f"{database.name}-{it}") for it in ("wal", "shm", "journal"))):
+                path.unlink(missing_ok=True)
+
     def dispose(self) -> None:
         """Dagster's hook: the end of the instance."""
         super().dispose()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.automation import lateness
+from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.outcomes import DATASET
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
@@ -30,7 +31,7 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         "taxi_zones_job",
         selection=dg.AssetSelection.assets(["reference", catalog.zones.table]),
         description="Fetches the zone lookup into the warehouse.",
-        executor_def=dg.in_process_executor,
+        executor_def=recording_executor,
         op_retry_policy=retries,
     )
     return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)), zones]
@@ -45,7 +46,7 @@ def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
             name,
             selection=dg.AssetSelection.assets(*([layer, contract.table] for layer in layers)) - of_the_dataset,
             description=description,
-            executor_def=dg.in_process_executor,
+            executor_def=recording_executor,
             op_retry_policy=retries,
             config=newest_first,
             tags={DATASET: contract.dataset},

@@ -1,4 +1,4 @@
-"""Dagster's own run launcher, with the one thing it lacks: noticing that the server a run was on is gone."""
+"""Dagster's own run launcher, with the one thing it lacks: noticing that whoever was at work on a run is gone."""
 
 import socket
 from pathlib import Path
@@ -8,6 +8,8 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
+
+from taxi_platform.automation.burial import executor_of, free, why
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -23,10 +25,16 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Ask the code server whether it knows the run; one that does not answer may be starting, and gets time."""
+        """Look for the run's process, or ask its code server; one that is silent may be starting, and gets time."""
+        if (executor := executor_of(run)) is not None and executor.has_ended():
+            now = self._instance.get_run_by_id(run.run_id)
+            if now is not None and not now.is_finished:  # whoever has ended meanwhile had said before how
+                free(self._instance, run.run_id)
+                return CheckRunHealthResult(WorkerStatus.FAILED, why(run))
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)  # not launched by a code server: `dagster job execute`
+            return CheckRunHealthResult(WorkerStatus.RUNNING)  # of a terminal, and at work, or on another machine
         try:
             reply = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
         except DagsterUserCodeUnreachableError:

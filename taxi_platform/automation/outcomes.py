@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from taxi_platform.core.errors import TaxiPlatformError
+
 #: The tag of the dataset a run is about.
 DATASET = "taxi/dataset"
 #: The tag of a run that another one came in the place of.
@@ -58,7 +60,11 @@ def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, s
             error = failure.error and (failure.error.cause or failure.error).message
             return f"step {event.step_key}", _first_line(described or error, "no reason given")
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
-        return "the run itself", _first_line(entry.dagster_event and entry.dagster_event.message, "no reason given")
+        event = entry.dagster_event
+        error = event.job_failure_data.error if event and event.event_specific_data else None
+        is_ours = error is not None and error.cls_name == TaxiPlatformError.__name__
+        told = error.message.partition(": ")[2] if error and is_ours else event and event.message
+        return "the run itself", _first_line(told, "no reason given")
     return "the run itself", "it ended without a word"
 
 

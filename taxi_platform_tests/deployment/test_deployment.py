@@ -109,7 +109,7 @@ def test_the_webserver_shows_the_code_location_and_everything_in_it_off(taxi: De
         assert page.headers["Content-Type"].startswith("text/html")
     statuses = automation(taxi)
     assert len(statuses) > 8
-    assert set(statuses.values()) == {"STOPPED"}
+    assert {it for name, it in statuses.items() if name != "housekeeping"} == {"STOPPED"}
     validated = taxi.run("webserver", "dagster", "definitions", "validate", "-w", "deploy/compose/workspace.yaml")
     assert validated.returncode == 0, validated.stderr
 

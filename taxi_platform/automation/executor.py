@@ -1,0 +1,128 @@
+"""How a run is executed: in one process, which is recorded, and whose waiting has words and an end.
+
+Dagster's own executor of that kind waits for a place in a pool for ever, at full speed, and hears no signal meanwhile.
+It cannot be told otherwise from outside, so this module alone uses the parts it is made of, which Dagster does not
+publish: the executor, the loop over the steps, and the object that claims places. What is changed of them is small: who
+executes is recorded and the dead are buried first, and a claim that was not granted says so, sleeps, and ends.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import DagsterEvent, EngineEventData
+from dagster._core.execution.api import ExecuteRunWithPlanIterable
+from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
+from dagster._core.execution.context_creation_job import PlanExecutionContextManager
+from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._utils.interrupts import check_captured_interrupt
+
+from taxi_platform.automation import burial
+from taxi_platform.automation.outcomes import subject_of
+from taxi_platform.core.errors import TaxiPlatformError
+
+#: Four fetches of the largest months, one after the other, at the slowest that a source is borne with.
+LONGEST_WAIT = 7_200.0
+_LOOK_SECONDS = 0.2
+#: How often the dead are looked for, and what is waited for is said.
+_BURIAL_SECONDS, _WORDS_SECONDS = 15.0, 300.0
+
+
+_SCHEMA: Any = dg.in_process_executor.config_schema
+
+
+@dg.executor(name="in_process", config_schema=_SCHEMA)
+def recording_executor(init_context: dg.InitExecutorContext) -> InProcessExecutor:
+    """All steps of a run in one process, as Dagster's own has them; who executes it is recorded, and waiting ends."""
+    make: Any = dg.in_process_executor.executor_creation_fn
+    plain: InProcessExecutor = make(init_context)
+    return _RecordingExecutor(plain.retries, plain.step_dependency_config)
+
+
+class _RecordingExecutor(InProcessExecutor):
+    def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
+        instance, run = plan_context.instance, plan_context.dagster_run
+        burial.record(instance, run)
+        for it in burial.bury(instance, but=run.run_id):
+            plan_context.log.info(f"{subject_of(it)}: run {it.run_id} is failed: {burial.why(it)}")
+        steps = EngineEventData.in_process(os.getpid(), execution_plan.step_keys_to_execute)
+        yield DagsterEvent.engine_event(plan_context, f"Executing steps in process (pid: {os.getpid()})", steps)
+        context_manager = PlanExecutionContextManager(
+            job=plan_context.job,
+            retry_mode=plan_context.retry_mode,
+            execution_plan=execution_plan,
+            run_config=plan_context.run_config,
+            dagster_run=run,
+            instance=instance,
+            raise_on_error=plan_context.raise_on_error,
+            output_capture=plan_context.output_capture,
+            step_dependency_config=self.step_dependency_config,
+        )
+        yield from ExecuteRunWithPlanIterable(execution_plan, _steps, context_manager)
+        yield DagsterEvent.engine_event(plan_context, f"Finished steps in process (pid: {os.getpid()})", steps)
+
+
+def _steps(job_context: PlanExecutionContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
+    with _PatientClaims(job_context) as claims:
+        yield from inner_plan_execution_iterator(job_context, execution_plan, claims)
+
+
+class _PatientClaims(InstanceConcurrencyContext):
+    """Claims places in pools, and waits for them: with words, for a while, and not after a signal."""
+
+    def __init__(self, context: PlanExecutionContext) -> None:
+        super().__init__(context.instance, context.dagster_run)
+        self._context = context
+        self._since: dict[str, float] = {}
+        self._buried = self._told = 0.0
+
+    def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
+        """Claim a place for a step; False, after a moment, if there is none.
+
+        Raises:
+            DagsterExecutionInterruptedError: Somebody wants the run to end.
+            TaxiPlatformError: There has been none for too long.
+        """
+        if super().claim(concurrency_key, step_key, step_priority):
+            if self._since.pop(step_key, None) is not None and self._told:
+                self._context.log.info(f"there is a place in pool {concurrency_key!r} now")
+            return True
+        self._wait(concurrency_key, step_key)
+        return False
+
+    def _wait(self, pool: str, step: str) -> None:
+        if check_captured_interrupt():
+            raise DagsterExecutionInterruptedError(f"ended while it waited for a place in pool {pool!r}")
+        now = time.monotonic()
+        since = self._since.setdefault(step, now)
+        if now - since > LONGEST_WAIT:
+            raise TaxiPlatformError(
+                f"no place in pool {pool!r} in {LONGEST_WAIT:,.0f} s",
+                about=subject_of(self._context.dagster_run),
+                cause=self._holders(pool),
+                fix="end those runs if they hang, and run the month again",
+                may_pass_later=True,
+            )
+        if now - self._buried > _BURIAL_SECONDS:
+            self._buried = now
+            burial.bury(self._context.instance, but=self._context.run_id)
+        if now - self._told > _WORDS_SECONDS:
+            self._told = now
+            self._context.log.info(
+                f"waiting for a place in pool {pool!r}, for {LONGEST_WAIT:,.0f} s at most: {self._holders(pool)}"
+            )
+        time.sleep(_LOOK_SECONDS)
+
+    def _holders(self, pool: str) -> str:
+        """Who has the places, as people know them."""
+        info = self._context.instance.event_log_storage.get_concurrency_info(pool)
+        ids = sorted({it.run_id for it in info.claimed_slots})
+        runs = self._context.instance.get_runs(dg.RunsFilter(run_ids=ids)) if ids else []
+        told = ", ".join(sorted(f"{subject_of(it)} (run {it.run_id[:8]})" for it in runs))
+        return f"its {info.slot_count} places are taken by {told or 'nobody that is known'}"

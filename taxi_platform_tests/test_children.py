@@ -1,0 +1,68 @@
+"""What make starts ends in its own time when it is told to, and at once when it is told twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from taxi_platform_tests.test_launch import ROOT
+
+#: It says that it is there, and what it hears.
+STUBBORN = """
+import signal, sys, time
+for it in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(it, lambda number, _: print("heard", number, flush=True))
+print("there", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+START = "import os, sys; from taxi_platform.children import run; sys.exit(run(os.environ, sys.executable, '-c', {!r}))"
+
+
+@contextmanager
+def started(script: str) -> Generator["subprocess.Popen[str]", None, None]:
+    command = [sys.executable, "-c", START.format(script)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as it:
+        try:
+            assert it.stdout is not None
+            assert it.stdout.readline() == "there\n"
+            yield it
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(it.pid, signal.SIGKILL)
+
+
+def heard(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_a_second_ctrl_c_ends_what_does_not_end_at_the_first() -> None:
+    with started(STUBBORN) as it:
+        os.killpg(it.pid, signal.SIGINT)  # as a terminal does
+        assert heard(it) == f"heard {int(signal.SIGINT)}\n"
+        os.killpg(it.pid, signal.SIGINT)
+        _, said = it.communicate(timeout=60)
+        assert it.returncode == 128 + signal.SIGKILL
+    assert "ended at once, as it was told twice" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_tells_only_the_first_of_them_to_end_has_told_both(number: int) -> None:
+    with started(STUBBORN) as it:
+        it.send_signal(number)
+        assert heard(it) == f"heard {int(signal.SIGTERM)}\n"
+        it.send_signal(number)
+        it.communicate(timeout=60)
+        assert it.returncode == 128 + signal.SIGKILL
+
+
+def test_one_that_ends_by_itself_has_its_own_exit_status() -> None:
+    with started("print('there', flush=True); raise SystemExit(7)") as it:
+        it.communicate(timeout=60)
+        assert it.returncode == 7
