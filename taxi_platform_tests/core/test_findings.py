@@ -400,6 +400,13 @@ def in_the_table(rows: int, money: float) -> Measures:
     return Measures(rows=rows, columns={"total_amount": (rows, Fraction(money))})
 
 
+def test_money_beyond_all_money_is_no_reason_to_warn_of_the_view() -> None:
+    assert ZoneTotals(200, "total_amount", money=1e300, turnover=1e300, zones=265, repeated=0).agree(
+        in_the_table(200, 5)
+    )
+    assert not ZoneTotals(201, "total_amount", 1e300, 1e300, zones=265, repeated=0).agree(in_the_table(200, 5))
+
+
 ONCE = ZoneTotals(200, "total_amount", money=8_423.5, turnover=8_500.0, zones=265, repeated=0)
 THE_SAME = in_the_table(200, 8_423.5 + 1e-9)  # added up in another order
 
