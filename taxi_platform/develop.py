@@ -91,10 +91,7 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             sys.stderr.write(f"{error}\n")
             return 1
         finally:
-            # Who needs the code server goes before it does. Whoever says it once more ends all of them at once.
-            before = len(told)
-            for service in reversed(services):
-                service.end(lambda: len(told) > before)
+            _end(services, told)
     return 0
 
 
@@ -134,6 +131,18 @@ class _Service:
             os.killpg(self.process.pid, number)
             return True
         return False
+
+
+def _end(services: Sequence[_Service], told: Sequence[int]) -> None:
+    """End all of them; whoever says it once more meanwhile ends all at once.
+
+    Args:
+        services: In the order they began: who needs the code server goes before it does.
+        told: The signals that have come; more come meanwhile.
+    """
+    before = min(len(told), 1)  # the second may have come before anybody looked
+    for service in reversed(services):
+        service.end(lambda: len(told) > before)
 
 
 def _wait(services: Sequence[_Service], condition: Callable[[], bool]) -> None:

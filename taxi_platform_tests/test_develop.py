@@ -154,3 +154,31 @@ def test_the_end_of_make_is_the_end_of_what_it_started(tmp_path: Path) -> None:
     with serving(tmp_path, ["make", "dev"]) as it:
         it.process.terminate()
         it.ends()
+
+
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('there', flush=True); time.sleep(600)"
+)
+
+
+def test_who_says_it_a_second_time_ends_all_of_them_at_once() -> None:
+    script = (
+        "import subprocess, sys, time; from taxi_platform import develop\n"
+        "def start(name, *_):\n"
+        f"    return subprocess.Popen([sys.executable, '-c', {STUBBORN!r}], start_new_session=True)\n"
+        "with develop._signals() as told:\n"
+        "    services = [develop._Service(str(it), start(it)) for it in range(3)]\n"
+        "    while not told: time.sleep(0.1)\n"
+        "    print('leaving', flush=True)\n"
+        "    develop._end(services, told)\n"
+        "    print(*(it.process.returncode for it in services))\n"
+    )
+    command, pipe = [sys.executable, "-c", script], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["there\n"] * 3
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "leaving\n"
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=25)  # one of them alone would have half a minute
+    assert said == "-9 -9 -9\n"

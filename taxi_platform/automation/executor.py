@@ -49,8 +49,7 @@ class _RecordingExecutor(InProcessExecutor):
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
         instance, run = plan_context.instance, plan_context.dagster_run
         burial.record(instance, run)
-        for it in burial.bury(instance, but=run.run_id):
-            plan_context.log.info(f"{subject_of(it)}: run {it.run_id} is failed: {burial.why(it)}")
+        _bury(plan_context)
         steps = EngineEventData.in_process(os.getpid(), execution_plan.step_keys_to_execute)
         yield DagsterEvent.engine_event(plan_context, f"Executing steps in process (pid: {os.getpid()})", steps)
         context_manager = PlanExecutionContextManager(
@@ -68,6 +67,14 @@ class _RecordingExecutor(InProcessExecutor):
         yield DagsterEvent.engine_event(plan_context, f"Finished steps in process (pid: {os.getpid()})", steps)
 
 
+def _bury(context: PlanOrchestrationContext | PlanExecutionContext) -> None:
+    try:
+        for it in burial.bury(context.instance, but=context.run_id):
+            context.log.info(f"{subject_of(it)}: run {it.run_id} is failed: {burial.why(it)}")
+    except Exception as error:  # noqa: BLE001 (whatever it is: a month that is alive shall not suffer for the dead)
+        context.log.warning(f"nobody knows whether runs have died: {type(error).__name__}: {error}")
+
+
 def _steps(job_context: PlanExecutionContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
     with _PatientClaims(job_context) as claims:
         yield from inner_plan_execution_iterator(job_context, execution_plan, claims)
@@ -80,7 +87,7 @@ class _PatientClaims(InstanceConcurrencyContext):
         super().__init__(context.instance, context.dagster_run)
         self._context = context
         self._since: dict[str, float] = {}
-        self._buried = self._told = 0.0
+        self._buried = self._told = float("-inf")
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
         """Claim a place for a step; False, after a moment, if there is none.
@@ -90,7 +97,7 @@ class _PatientClaims(InstanceConcurrencyContext):
             TaxiPlatformError: There has been none for too long.
         """
         if super().claim(concurrency_key, step_key, step_priority):
-            if self._since.pop(step_key, None) is not None and self._told:
+            if self._since.pop(step_key, None) is not None:
                 self._context.log.info(f"there is a place in pool {concurrency_key!r} now")
             return True
         self._wait(concurrency_key, step_key)
@@ -111,7 +118,7 @@ class _PatientClaims(InstanceConcurrencyContext):
             )
         if now - self._buried > _BURIAL_SECONDS:
             self._buried = now
-            burial.bury(self._context.instance, but=self._context.run_id)
+            _bury(self._context)
         if now - self._told > _WORDS_SECONDS:
             self._told = now
             self._context.log.info(

@@ -279,3 +279,24 @@ def test_two_that_bury_at_once_fail_a_run_once(home: Path, instance: dg.DagsterI
         buried = [int(it.communicate(timeout=120)[0]) for it in both]
     assert sorted(buried) == [0, 0, 1]
     assert len(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)) == 1
+
+
+def test_a_month_of_make_run_that_is_killed_is_failed_at_once(tmp_path: Path, silent_source: str) -> None:
+    environ = KEPT | {"TAXI_DATA_DIR": str(tmp_path), "TAXI_SOURCE": silent_source}
+    command = [sys.executable, "-m", "taxi_platform.launch", "run", "green", "2020-01"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as launched:
+        until(lambda: (tmp_path / "dagster" / ".prepared").exists() or launched.poll() is not None)
+        with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+            until(lambda: claimed(instance) == 1 or launched.poll() is not None)
+            (run,) = instance.get_runs()
+        executor = executor_of(run)
+        assert executor is not None
+        pid = executor.pid
+        os.kill(pid, signal.SIGKILL)
+        _, said = launched.communicate(timeout=120)
+    assert launched.returncode == 128 + signal.SIGKILL
+    assert said.splitlines()[-1].startswith("the process that executed it is gone (pid ")
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.FAILURE
+        assert claimed(instance) == 0
