@@ -68,7 +68,7 @@ BAD_CALLS = {
         environment={"TAXI_LAKE_URL": "{folder}/file/lake"},
     ),
     "a lake nobody can write to": Call(
-        ("green 2021-01: Not a directory at {folder}/file/lake", "Fix: point TAXI_DATA_DIR (and TAXI_LAKE_URL"),
+        ("green 2021-01: Not a directory at {folder}/file/lake", "TAXI_LAKE_URL"),
         environment={"TAXI_LAKE_URL": "file://{folder}/file/lake"},
     ),
     "a warehouse that is no database": Call(

@@ -49,8 +49,9 @@ def test_a_value_is_refused_as_it_was_written_and_nothing_in_it_is_run(
         done = make(tmp_path, target, f"{variable}={value}")
 
     said = done.stdout + done.stderr
+    ways = (value, repr(value)[1:-1], value.replace("\n", "\\n"))
     assert done.returncode == 2, said
-    assert any("".join(it.split()) in "".join(said.split()) for it in (value, repr(value)[1:-1])), said
+    assert any("".join(it.split()) in "".join(said.split()) for it in ways), said
     assert "Traceback" not in said
     assert not (tmp_path / "made").exists()
 

@@ -22,7 +22,7 @@ from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.rejects import Rejects, rejects
 from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, shown
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, zone_view_matches_table
-from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip
+from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip, with_columns
 from taxi_platform_tests.core.cleaning.test_new_columns import HOSTILE_NAMES, unknown_in_parquet
 
 JANUARY = Month(2021, 1)
@@ -467,7 +467,7 @@ def test_a_view_without_zones_and_zones_that_repeat_are_told_where_the_view_matc
 
 
 def test_where_there_is_no_view_that_is_said_and_is_right_only_where_trips_have_no_places() -> None:
-    nowhere = YELLOW.model_copy(update={"columns": tuple(it for it in YELLOW.columns if "location" not in it.name)})
+    nowhere = with_columns(YELLOW, tuple(it for it in YELLOW.columns if "location" not in it.name))
     missing = zone_view_matches_table(YELLOW, None, THE_SAME)
     not_meant = zone_view_matches_table(nowhere, None, THE_SAME)
 

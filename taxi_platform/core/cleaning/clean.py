@@ -20,7 +20,7 @@ from taxi_platform.core.cleaning.conversion import conversions, unknown_fields
 from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.headers import find_headers, require_whole_header
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge, names_of
-from taxi_platform.core.cleaning.reading import REFUSED, readers
+from taxi_platform.core.cleaning.reading import is_refusal, readers
 from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, staged_columns, unreadable_bits
 from taxi_platform.core.cleaning.telling import told_of
 from taxi_platform.core.engine import literal
@@ -161,14 +161,16 @@ def _staged(
                 for path in work.glob("plain.csv"):
                     path.unlink()  # unpacked, some ten times as large, and read
                 return table
-        except REFUSED as error:
+        except duckdb.Error as error:
+            if not is_refusal(error):
+                raise
             reason = str(error).splitlines()[0]
     raise TaxiPlatformError(
         f"not all of the file's {raw.rows:,} rows could be read",
         about=f"{contract.dataset} {month}",
         where=str(raw.path),
         cause=reason,
-        fix="fetch the month anew by deleting its folder; if it stays so, this is a bug of the platform",
+        fix="fetch the month anew by deleting its folder; if it stays so, take it from another source, and report it",
     )
 
 

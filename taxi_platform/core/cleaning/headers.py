@@ -42,8 +42,9 @@ def require_whole_header(contract: TripContract, month: Month, raw: RawFile, tab
         )
     if not table.surplus:
         return
-    known = [{_named(contract, name) for name in layout.header} for layout in contract.layouts]
-    if not any(header <= here for header in known):
+    # The very columns of some year, in its order: the header of another year may be a part of this one's.
+    columns = [_named(contract, field.name) for field in table.fields]
+    if all([_named(contract, name) for name in layout.header] != columns for layout in contract.layouts):
         raise TaxiPlatformError(
             f"the header names {len(table.fields)} fields and the rows have {table.surplus} more, which are empty",
             about=f"{contract.dataset} {month}",

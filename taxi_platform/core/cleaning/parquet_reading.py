@@ -7,6 +7,7 @@ refuses (text that is not UTF-8, a codec), is written anew without it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import MOST_FIELDS
 
 _BATCH_ROWS = 1 << 16
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?(?::?00)?")
+_PYTZ = re.compile(r"pytz\.FixedOffset\((-?\d{1,4})\)")
+_NAMES_OF_UTC = ("utc", "z", "zulu", "gmt", "etc/utc", "etc/gmt", "universal", "etc/universal", "+00:00", "-00:00")
 #: The zone of an instant that names none.
 UTC = "UTC"
 
@@ -77,7 +81,9 @@ def _table(path: Path, schema: pa.Schema, con: duckdb.DuckDBPyConnection) -> Raw
     file = parquet(path)
     types = [kind for _, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()]
     # DuckDB renames columns that have no name, or one that another has but for its case.
-    fields = fields_of(schema.names, types, list(_zones(schema)))
+    zones = list(_zones(schema))
+    _require_known(zones, schema, path, con)
+    fields = fields_of(schema.names, types, zones)
     columns = ", ".join(field.column for field in fields)
     return RawTable(fields, f"{file} AS raw({columns})")
 
@@ -91,11 +97,35 @@ def _zones(schema: pa.Schema) -> Iterator[str]:
             about: dict[str, Any] = it.get("metadata") or {}
             if (zone := about.get("timezone")) is not None:
                 told[str(it.get("field_name") or it.get("name"))] = str(zone)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         pass
     for name, kind in zip(schema.names, cast(list[Any], schema.types), strict=True):
         zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
-        yield told.get(name, zone) if zone == UTC else zone
+        yield _zone_as_duckdb_knows_it(told.get(name, zone) if zone == UTC else zone)
+
+
+def _zone_as_duckdb_knows_it(zone: str) -> str:
+    """A zone's name, or its offset as ±HH:MM, however it is written."""
+    if (minutes := _PYTZ.fullmatch(zone)) is not None:
+        count = int(minutes[1])
+        return f"{'-' if count < 0 else '+'}{abs(count) // 60:02}:{abs(count) % 60:02}"
+    if (offset := _OFFSET.fullmatch(zone)) is not None:
+        return f"{offset[1]}{offset[2]}:{offset[3] or '00'}"
+    return UTC if zone.casefold() in _NAMES_OF_UTC else zone
+
+
+def _require_known(zones: list[str], schema: pa.Schema, path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    named = {zone: name for zone, name in zip(zones, schema.names, strict=True) if zone and not _OFFSET.fullmatch(zone)}
+    known = (
+        {name for (name,) in con.execute("SELECT name FROM pg_timezone_names()").fetchall()} if named else set[str]()
+    )
+    for zone, name in named.items():
+        if zone not in known:
+            raise TaxiPlatformError(
+                f"column {name} holds instants of a time zone nobody here knows, {zone!r}",
+                where=str(path),
+                fix="write the column with a zone of the tz database, such as America/New_York, or without one",
+            )
 
 
 def _readable(kind: Any) -> pa.DataType:

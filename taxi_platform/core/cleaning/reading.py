@@ -28,6 +28,11 @@ REFUSED = (
 )
 
 
+def is_refusal(error: duckdb.Error) -> bool:
+    """Whether the other reader may still read what this error is of; a bare error is of a footer's bytes."""
+    return isinstance(error, REFUSED) or type(error) is duckdb.Error
+
+
 def readers(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> tuple[Callable[[], RawTable], ...]:
     """The ways to read a file, the fast one first.
 
@@ -69,8 +74,9 @@ def rows_as_published(raw: RawFile, work: Path) -> pa.Table:
             rows = _published(con, table)
             if is_every_row(raw, rows.num_rows, con, table.malformed):
                 return rows
-        except REFUSED:
-            pass
+        except duckdb.Error as error:
+            if not is_refusal(error):
+                raise
         return _published(con, sure())
 
 

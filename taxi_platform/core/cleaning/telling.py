@@ -11,7 +11,7 @@ from taxi_platform.core.cleaning.parquet_reading import UTC
 from taxi_platform.core.source.files import RawFile
 
 _SHOWN_ROWS = 5
-_NAMES_OF_UTC = (UTC, "Etc/UTC", "GMT", "+00:00")
+_NAMES_OF_UTC = (UTC, "+00:00", "-00:00")
 
 
 def told_of(contract: TripContract, raw: RawFile, table: RawTable, headers: Sequence[int]) -> list[str]:

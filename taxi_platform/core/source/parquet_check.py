@@ -65,8 +65,10 @@ def _verify_columns(path: Path, parts: list[tuple[int, int]]) -> None:
     """Decode some columns of some row groups. A reader is no two threads' at once, so this one has its own."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group, column in parts:
-            chunk = file.metadata.row_group(group).column(column)
+            # The values first: of a column that is encrypted, or damaged in the footer, they raise, and asking for its
+            # metadata would end the process.
             values = file.reader.read_row_group(group, column_indices=[column], use_threads=False)
+            chunk = file.metadata.row_group(group).column(column)
             if values.num_rows != file.metadata.row_group(group).num_rows:
                 raise DamagedParquetError(
                     f"column {chunk.path_in_schema} has {values.num_rows:,} values in row group {group}, "
@@ -88,6 +90,9 @@ def _require_statistics(chunk: pq.ColumnChunkMetaData, values: pa.ChunkedArray[A
     if not told.has_min_max or not _is_ordered(values.type):
         return
     found = pc.min_max(values)
+    if pa.types.is_timestamp(values.type) and values.type.tz is None:
+        _require_times(told, found, about)
+        return
     for end, said in (("min", told.min), ("max", told.max)):
         if isinstance(said, float) and not math.isfinite(said):
             continue  # writers disagree on what NaN and infinity do to them
@@ -96,9 +101,18 @@ def _require_statistics(chunk: pq.ColumnChunkMetaData, values: pa.ChunkedArray[A
             raise DamagedParquetError(f"the {end}imum of {about} is {actual!r}, and its statistics say {said!r}")
 
 
+def _require_times(told: Any, found: Any, about: str) -> None:
+    """The same for times, which Python's own cannot always hold: as whole numbers of their unit."""
+    for end in ("min", "max"):
+        said, actual = getattr(told, f"{end}_raw"), found[end].value
+        if isinstance(said, int) and said != actual and actual is not None:
+            raise DamagedParquetError(f"the {end}imum of {about} is {actual!r}, and its statistics say {said!r}")
+
+
 def _is_ordered(kind: pa.DataType) -> bool:
     """Whether all writers mean the same by the smallest and largest value of that type."""
-    return pa.types.is_signed_integer(kind) or pa.types.is_float64(kind) or pa.types.is_float32(kind)
+    is_number = pa.types.is_signed_integer(kind) or pa.types.is_float64(kind) or pa.types.is_float32(kind)
+    return is_number or (pa.types.is_timestamp(kind) and getattr(kind, "tz", None) is None)
 
 
 def _require_sound_schema(footer: pq.FileMetaData) -> None:

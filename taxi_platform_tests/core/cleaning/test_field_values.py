@@ -15,6 +15,7 @@ import pytest
 
 from taxi_platform.core.catalog.grammar import GRAMMAR
 from taxi_platform.core.cleaning import reading
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform_tests.core.cleaning.months import (
     HEADER,
     Outcome,
@@ -213,3 +214,29 @@ def test_the_data_dictionary_says_the_grammar_of_values() -> None:
     page = (Path(__file__).parents[3] / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
     for words, _ in GRAMMAR.values():
         assert words in page
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Z", 15), ("utc", 15), ("-04", 11), ("+0530", 20), ("pytz.FixedOffset(-240)", 11)]
+)
+def test_a_zone_may_be_written_in_many_ways(zone: str, hour: int, tmp_path: Path) -> None:
+    pandas = {"columns": [{"field_name": PICKUP, "metadata": {"timezone": zone}}]}
+    path = tmp_path / "yellow_tripdata_2021-01.parquet"
+    table = pa.table({PICKUP: pa.array([datetime(2021, 1, 5, 15)], pa.timestamp("us", "UTC"))})
+    with pq.ParquetWriter(path, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"pandas": json.dumps(pandas)})
+    (value,) = clean_file(path).column("pickup_datetime")
+    assert value.hour == hour
+
+
+@pytest.mark.parametrize("zone", ["Mars/Phobos", "O'Brien", "Local"])
+def test_a_zone_nobody_knows_is_told_by_column_and_zone(zone: str, tmp_path: Path) -> None:
+    instants = pa.array([WINTER], pa.timestamp("us", zone))
+    with pytest.raises(TaxiPlatformError, match=f"column {PICKUP} holds instants of a time zone nobody here knows"):
+        clean_parquet(tmp_path, {PICKUP: instants})
+
+
+def test_two_byte_order_marks_are_no_part_of_a_name(tmp_path: Path) -> None:
+    outcome = clean_bytes(tmp_path, b"\xef\xbb\xbf" * 2 + f"{HEADER}\n{trip()}\n".encode())
+    assert outcome.column("vendor_id") == [1]

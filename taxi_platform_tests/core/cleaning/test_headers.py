@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform_tests.core.cleaning.months import GREEN, HEADER, TRIP, YELLOW, clean_bytes, clean_lines, trip
+from taxi_platform_tests.core.cleaning.months import (
+    CATALOG,
+    GREEN,
+    HEADER,
+    TRIP,
+    YELLOW,
+    clean_bytes,
+    clean_lines,
+    trip,
+)
 
 
 def without(name: str) -> str:
@@ -107,3 +116,19 @@ def test_a_name_among_the_values_is_no_header(tmp_path: Path) -> None:
 def test_a_file_without_a_header_is_refused_with_what_it_has_for_one(tmp_path: Path) -> None:
     with pytest.raises(TaxiPlatformError, match="no column for pickup_datetime; it has 1, 2021-01-05 10:00:00"):
         clean_lines(tmp_path, [trip()] * 5, trip())
+
+
+@pytest.mark.parametrize("missing", ["dropOff_datetime", "PUlocationID", "DOlocationID"])
+def test_a_header_that_lacks_a_name_is_none_because_an_earlier_years_is_a_part_of_it(
+    missing: str, tmp_path: Path
+) -> None:
+    names = ["dispatching_base_num", "pickup_datetime", "dropOff_datetime", "PUlocationID", "DOlocationID", "SR_Flag"]
+    row = "B00100,2019-03-01 00:00:00,2019-03-01 01:00:00,1,200,"
+    with pytest.raises(TaxiPlatformError, match="header"):
+        clean_lines(
+            tmp_path,
+            [row] * 60,
+            ",".join(it for it in names if it != missing),
+            contract=CATALOG.trips["fhv"],
+            key="2019-03",
+        )

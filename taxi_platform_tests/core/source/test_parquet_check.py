@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -169,3 +171,52 @@ def test_a_generated_month_of_every_dataset_is_whole(rows: int, tmp_path: Path) 
         path = tmp_path / f"{contract.dataset}.parquet"
         write_parquet_month(contract, Month.parse("2024-01"), rows, path)
         assert verify_parquet(path) == rows
+
+
+def test_a_file_with_an_encrypted_column_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "it.parquet"
+    made = subprocess.run([sys.executable, "-c", _ENCRYPTING, str(path)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"pyarrow cannot encrypt here: {made.stderr[-200:]}")
+    child = [sys.executable, "-c", "import sys; from pathlib import Path; from taxi_platform.core.source.parquet_check"]
+    child[-1] += " import verify_parquet; verify_parquet(Path(sys.argv[1]))"
+    told = subprocess.run([*child, str(path)], capture_output=True, text=True)
+    assert told.returncode == 1  # a process of its own: asked for in another order, it would be killed
+    assert "DamagedParquetError" in told.stderr
+
+
+_ENCRYPTING = """
+import base64, sys
+import pyarrow as pa, pyarrow.parquet as pq, pyarrow.parquet.encryption as pe
+class Keys(pe.KmsClient):
+    def __init__(self, config): super().__init__()
+    def wrap_key(self, key, name): return base64.b64encode(key)
+    def unwrap_key(self, key, name): return base64.b64decode(key)
+config = pe.EncryptionConfiguration(footer_key="f", column_keys={"c": ["total_amount"]}, plaintext_footer=True)
+made = pe.CryptoFactory(lambda it: Keys(it)).file_encryption_properties(pe.KmsConnectionConfig(), config)
+table = pa.table({"VendorID": [1, 2], "total_amount": [1.5, 2.5]})
+with pq.ParquetWriter(sys.argv[1], table.schema, encryption_properties=made) as writer:
+    writer.write_table(table)
+"""
+
+
+def test_a_time_beyond_what_the_statistics_say_is_refused(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    times = pa.array([datetime(2021, 1, 1 + day) for day in range(28)] * 20, pa.timestamp("us"))
+    pq.write_table(pa.table({"t": times}), sink, compression="none", use_dictionary=False)
+    content = sink.getvalue()
+    at = content.index(times.cast(pa.int64())[5].as_py().to_bytes(8, "little"))
+    path = tmp_path / "it.parquet"
+    path.write_bytes(with_a_bit_flipped(content, at + 6, 2))
+    with pytest.raises(DamagedParquetError, match="imum of column t of row group 0"):
+        verify_parquet(path)
+
+
+@pytest.mark.parametrize("options", [{"coerce_timestamps": "us"}, {"coerce_timestamps": "ms"}, {"version": "1.0"}, {}])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_times_of_any_unit_and_zone_are_whole(options: Any, unit: Any, zone: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "it.parquet"
+    times = pa.array([datetime(2021, 1, 1), None, datetime(2021, 7, 1)], pa.timestamp(unit, zone))
+    pq.write_table(pa.table({"t": times}), path, **options)
+    assert verify_parquet(path) == 3

@@ -120,7 +120,7 @@ def test_a_header_may_have_many_names_and_not_more_than_is_said(tmp_path: Path) 
     path.write_text("x," * (MOST_FIELDS - 1) + "x\n")
     assert examine(path, identify(path)).lines == 1
     path.write_text("x," * MOST_FIELDS + "x\n")
-    with pytest.raises(UnreadableTextError, match="its header has 5,001 names"):
+    with pytest.raises(UnreadableTextError, match="its header has 1,501 names"):
         examine(path, identify(path))
 
 
