@@ -34,8 +34,6 @@ _PEEK = 200
 _OVERFULL_SHARE = 0.01
 #: Lines the line reader holds at a time.
 _BATCH_LINES = 20_000
-#: Fields from which on DuckDB's reader takes longer to get ready than the line reader takes to read.
-_WIDE = 300
 _REJECTS = "malformed_fields"
 
 # Python's own bound is for a field of 128 KB, and DuckDB knows none.
@@ -86,8 +84,6 @@ def csv_table(raw: RawFile, work: Path) -> RawTable:
     try:
         text = _text_of(raw)
         layout = _layout(raw)
-        if layout.width > _WIDE:
-            return line_table(raw, work)
         path = _plain_file(raw, text, work)
     except DAMAGED as error:
         raise TaxiPlatformError(
