@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.engine import literal
@@ -151,6 +153,15 @@ def read_footer(path: Path) -> pq.FileMetaData:
         pa.ArrowInvalid: It is no Parquet file, or not all of one.
     """
     return pq.read_metadata(path)  # pyright: ignore[reportUnknownMemberType] (of a parameter not used here)
+
+
+def schema_of_arrow(footer: pq.FileMetaData) -> pa.Schema | None:
+    """The schema that Arrow keeps beside Parquet's own; None where another program wrote the file, or it is garbled."""
+    told: bytes = (footer.metadata or {}).get(b"ARROW:schema", b"")
+    try:
+        return ipc.read_schema(pa.py_buffer(base64.b64decode(told))) if told else None
+    except (ValueError, pa.ArrowException, OSError):
+        return None
 
 
 def copy_options(lineage: Lineage) -> str:

@@ -232,6 +232,8 @@ def _time(kind: ColumnType, field: RawField) -> tuple[dict[str, str], str]:
         time = _wall_clock(f"{source}::TIMESTAMPTZ", field.zone)
     elif field.type in _TIMES:
         time = f"try_cast({source} AS TIMESTAMP)"
+        if field.zone:  # times of 96 bits, which are instants without a word
+            time = _wall_clock(f"({time} AT TIME ZONE 'UTC')", field.zone)
     else:
         return {}, f"NULL::{kind.duckdb}"  # no time: what is filled is broken
     value = f"if({alias} BETWEEN TIMESTAMP '{_FIRST_TIME}' AND TIMESTAMP '{_LAST_TIME}', {alias}, NULL)"

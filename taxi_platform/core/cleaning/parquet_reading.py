@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from taxi_platform.core.cleaning.fields import RawTable, fields_of
 from taxi_platform.core.engine import parquet
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.parquet import read_footer
+from taxi_platform.core.parquet import read_footer, schema_of_arrow
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import MOST_FIELDS
 
@@ -44,7 +44,8 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
         TaxiPlatformError: It has more columns than are read.
         duckdb.Error: DuckDB cannot read it; `rewritten_table` can.
     """
-    schema = read_footer(raw.path).schema.to_arrow_schema()
+    footer = read_footer(raw.path)
+    schema = footer.schema.to_arrow_schema()
     if len(schema.names) > MOST_FIELDS:
         raise TaxiPlatformError(
             f"the file has {len(schema.names):,} columns, and more than {MOST_FIELDS:,} are not read",
@@ -54,7 +55,7 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
     kinds: list[pa.DataType] = schema.types
     if any(map(pa.types.is_decimal256, kinds)):
         return rewritten_table(raw, con, work)  # DuckDB would read a double
-    return _table(raw.path, schema, con)
+    return _table(raw.path, footer, con)
 
 
 def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> RawTable:
@@ -74,34 +75,51 @@ def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) ->
                     odd |= {name} if is_odd else set()
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     told = tuple(f"text of {name} that is not UTF-8 was read as latin-1" for name in names if name in odd)
-    return replace(_table(path, published, con), told=told)
+    return replace(_table(path, read_footer(raw.path), con), told=told)
 
 
-def _table(path: Path, schema: pa.Schema, con: duckdb.DuckDBPyConnection) -> RawTable:
-    file = parquet(path)
+def _table(path: Path, footer: pq.FileMetaData, con: duckdb.DuckDBPyConnection) -> RawTable:
+    """A file that holds the columns of another's footer."""
+    file, schema = parquet(path), footer.schema.to_arrow_schema()
     types = [kind for _, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()]
     # DuckDB renames columns that have no name, or one that another has but for its case.
-    zones = list(_zones(schema))
+    zones = list(_zones(footer))
     _require_known(zones, schema, path, con)
     fields = fields_of(schema.names, types, zones)
     columns = ", ".join(field.column for field in fields)
     return RawTable(fields, f"{file} AS raw({columns})")
 
 
-def _zones(schema: pa.Schema) -> Iterator[str]:
+def _zones(footer: pq.FileMetaData) -> Iterator[str]:
     """Each column's time zone, if it holds instants: as Arrow's schema says, or else as pandas does."""
+    schema, told = footer.schema.to_arrow_schema(), _zones_of_pandas(footer)
+    written: Any = schema_of_arrow(footer)
+    # Times of the old 96 bits say nowhere that they are instants, as they are to those who write them.
+    old = {
+        column.path
+        for column in map(footer.schema.column, range(footer.num_columns))
+        if column.physical_type == "INT96"
+    }
+    for name, kind in zip(schema.names, cast(list[Any], schema.types), strict=True):
+        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
+        if name in old:
+            meant = written.field(name).type if written is not None and name in written.names else None
+            zone = UTC if meant is None else getattr(meant, "tz", None) or ""
+        yield _zone_as_duckdb_knows_it(told.get(name, zone) if zone == UTC else zone)
+
+
+def _zones_of_pandas(footer: pq.FileMetaData) -> dict[str, str]:
     told: dict[str, str] = {}
+    metadata: dict[bytes, bytes] = footer.metadata or {}
     try:
-        columns: list[dict[str, Any]] = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("columns", [])
+        columns: list[dict[str, Any]] = json.loads(metadata.get(b"pandas", b"{}")).get("columns", [])
         for it in columns:
             about: dict[str, Any] = it.get("metadata") or {}
             if (zone := about.get("timezone")) is not None:
                 told[str(it.get("field_name") or it.get("name"))] = str(zone)
     except (ValueError, AttributeError, TypeError):
         pass
-    for name, kind in zip(schema.names, cast(list[Any], schema.types), strict=True):
-        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
-        yield _zone_as_duckdb_knows_it(told.get(name, zone) if zone == UTC else zone)
+    return told
 
 
 def _zone_as_duckdb_knows_it(zone: str) -> str:

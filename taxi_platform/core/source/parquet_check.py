@@ -8,7 +8,6 @@ values where it has none of these.
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import ipc
 
+from taxi_platform.core.parquet import schema_of_arrow
 from taxi_platform.core.source.contents import DamagedParquetError
 
 #: Columns decoded at the same time; each holds one column of one row group in memory.
@@ -117,7 +116,9 @@ def _is_ordered(kind: pa.DataType) -> bool:
 
 def _require_sound_schema(footer: pq.FileMetaData) -> None:
     """The footer has no checksum of its own, but says some things twice: the names, and the unit of times."""
-    for name, other in zip(footer.schema.to_arrow_schema().names, _names_told_again(footer), strict=False):
+    for name, other in zip(
+        footer.schema.to_arrow_schema().names, again.names if (again := schema_of_arrow(footer)) else [], strict=False
+    ):
         # As long and not equal: no program renames a column so, but a flipped bit does.
         if name != other and len(name.encode()) == len(other.encode()):
             raise DamagedParquetError(f"a column is called {name!r} and {other!r} at once")
@@ -128,12 +129,3 @@ def _require_sound_schema(footer: pq.FileMetaData) -> None:
             raise DamagedParquetError(
                 f"column {column.path} is {column.converted_type} and {column.logical_type} at once"
             )
-
-
-def _names_told_again(footer: pq.FileMetaData) -> list[str]:
-    """The columns' names by the schema that Arrow keeps beside Parquet's own; none where another program wrote it."""
-    told: bytes = (footer.metadata or {}).get(b"ARROW:schema", b"")
-    try:
-        return ipc.read_schema(pa.py_buffer(base64.b64decode(told))).names if told else []
-    except (ValueError, pa.ArrowException, OSError):
-        return []

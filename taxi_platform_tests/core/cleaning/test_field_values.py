@@ -240,3 +240,18 @@ def test_a_zone_nobody_knows_is_told_by_column_and_zone(zone: str, tmp_path: Pat
 def test_two_byte_order_marks_are_no_part_of_a_name(tmp_path: Path) -> None:
     outcome = clean_bytes(tmp_path, b"\xef\xbb\xbf" * 2 + f"{HEADER}\n{trip()}\n".encode())
     assert outcome.column("vendor_id") == [1]
+
+
+@pytest.mark.parametrize("stores", [True, False], ids=["with Arrow's schema", "without"])
+@pytest.mark.parametrize("zone", ["America/New_York", None])
+def test_times_of_96_bits_are_instants_where_they_were_and_are_told_where_nobody_knows(
+    zone: Any, stores: bool, tmp_path: Path
+) -> None:
+    local: Any = pa.array([WINTER], pa.timestamp("ns"))
+    path = tmp_path / "yellow_tripdata_2021-01.parquet"
+    table = pa.table({PICKUP: pc.assume_timezone(local, zone) if zone else local})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True, store_schema=stores)
+    outcome = clean_file(path)
+    (value,) = outcome.column("pickup_datetime")
+    assert value == (WINTER if stores or not zone else WINTER.replace(hour=15))
+    assert bool(told(outcome)) is bool(zone or not stores)
