@@ -30,7 +30,8 @@ ROWS = 300
 KEPT = {
     name: value
     for name, value in os.environ.items()
-    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in ("MFLAGS", "SOURCE", "CONFIG")
+    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE"))
+    and name not in ("MFLAGS", "SOURCE", "CONFIG", "MONTH", "FROM", "TO", "DATASET", "BACKFILL", "PORT")
 }
 
 

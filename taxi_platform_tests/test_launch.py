@@ -11,10 +11,12 @@ from subprocess import PIPE
 import pytest
 
 ROOT = Path(__file__).parents[1]
+#: What the make that runs these tests hands on to them.
+_OF_MAKE = {"MFLAGS", "DATASET", "MONTH", "FROM", "TO", "PORT", "SOURCE", "CONFIG", "BACKFILL", "ONLY", "QUICK"}
 KEPT = {
     name: value
     for name, value in os.environ.items()
-    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in ("MFLAGS", "SOURCE", "CONFIG")
+    if not name.startswith(("TAXI_", "DAGSTER_", "PYTEST_", "MAKE")) and name not in _OF_MAKE
 }
 
 

@@ -66,7 +66,7 @@ def exchange(
                 where=mask_url(url),
                 cause=mask_text(str(error)),
                 fix="check TAXI_SOURCE, and where it redirects to",
-            ) from error
+            ) from None  # its own text repeats the address, with what may be a password in it
         raise UnavailableError(
             f"the server could not be reached or dropped the line ({type(error).__name__})",
             about=about,
