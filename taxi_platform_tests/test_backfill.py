@@ -134,7 +134,7 @@ def begin(folder: Path, *command: str, at_terminal: bool = False) -> Terminal:
 
 
 def launch(folder: Path, *arguments: str, at_terminal: bool = False) -> Terminal:
-    return begin(folder, sys.executable, "-m", "taxi_platform.launch", *arguments, at_terminal=at_terminal)
+    return begin(folder, sys.executable, "-m", "taxi_platform.cli", *arguments, at_terminal=at_terminal)
 
 
 def name_in(said: str) -> str:

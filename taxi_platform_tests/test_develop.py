@@ -110,7 +110,7 @@ def test_a_port_that_is_none_is_refused_and_nothing_is_made(tmp_path: Path, port
     done = subprocess.run(["make", "dev", f"PORT={port}"], cwd=ROOT, env=environ, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"PORT={port!r} is no port. Fix: "[:1_000])
+    assert done.stderr.startswith(f"PORT={port!r} is no port\nFix: "[:1_000])
     assert not (tmp_path / "data").exists()
 
 
@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: P
 
 def test_a_port_that_is_taken_while_it_starts_ends_it_with_a_word(tmp_path: Path) -> None:
     port = free_port()
-    with developing(tmp_path, port, [sys.executable, "-m", "taxi_platform.launch", "dev", str(port)]) as it:
+    with developing(tmp_path, port, [sys.executable, "-m", "taxi_platform.cli", "dev", f"--port={port}"]) as it:
         until(lambda: it.processes("code-server"))  # it has found the port free
         with socket.create_server(("127.0.0.1", port)):
             assert it.ends() == 1

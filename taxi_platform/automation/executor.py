@@ -77,7 +77,20 @@ def _bury(context: PlanOrchestrationContext | PlanExecutionContext) -> None:
 
 def _steps(job_context: PlanExecutionContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
     with _PatientClaims(job_context) as claims:
-        yield from inner_plan_execution_iterator(job_context, execution_plan, claims)
+        for event in inner_plan_execution_iterator(job_context, execution_plan, claims):
+            yield event
+            if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY and _is_interrupted(event):
+                # Dagster tries again what was told to end, where a step is tried again at all.
+                raise DagsterExecutionInterruptedError("ended as it was told to")
+
+
+def _is_interrupted(event: DagsterEvent) -> bool:
+    error = event.step_retry_data.error
+    while error is not None:
+        if error.cls_name in (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__):
+            return True
+        error = error.cause
+    return False
 
 
 class _PatientClaims(InstanceConcurrencyContext):

@@ -1,0 +1,153 @@
+"""What `taxi` can be asked, and what each command starts. Nothing here imports Dagster: the help comes at once."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from taxi_platform.core.errors import TaxiPlatformError
+
+app = typer.Typer(
+    name="taxi",
+    help="Every month of NYC taxi trips: planned, run, told and measured.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _datasets(begun: str) -> list[str]:
+    from taxi_platform.core.catalog import load_catalog
+
+    return [it for it in load_catalog().trips if it.startswith(begun)]
+
+
+Dataset = Annotated[str, typer.Argument(help="yellow, green, fhv or fhvhv.", autocompletion=_datasets)]
+Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
+First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
+Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM.")]
+Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
+Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
+
+
+def main() -> None:
+    """The command `taxi`."""
+    app(prog_name="taxi")
+
+
+@app.command()
+def run(
+    dataset: Dataset,
+    month: Month,
+    source: Source = None,
+    config: Config = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Bring one month from the source to the warehouse, now."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Order, carry_out
+
+    def begin() -> int:
+        start.check_months(dataset, month)
+        start.check_config(dataset, config)
+        order = Order("run", f"{dataset} {month}", f"{dataset}_trips_job", month, config or "", as_json, verbose)
+        return carry_out(order, start.prepared(source))
+
+    _end("run", begin, as_json=as_json)
+
+
+@app.command()
+def references(source: Source = None, verbose: Verbose = False, as_json: Json = False) -> None:
+    """Bring the reference tables to the warehouse, now."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Order, carry_out
+
+    def begin() -> int:
+        order = Order("references", "taxi_zones", "taxi_zones_job", as_json=as_json, verbose=verbose)
+        return carry_out(order, start.prepared(source))
+
+    _end("references", begin, as_json=as_json)
+
+
+@app.command()
+def dev(port: Annotated[str, typer.Option(help="Where the UI is.")] = "3000", source: Source = None) -> None:
+    """Start the UI, and the daemon that runs backfills, sensors and schedules."""
+    from taxi_platform.cli import start
+    from taxi_platform.develop import checked_port, develop
+    from taxi_platform.instance import width
+
+    def begin() -> int:
+        number = checked_port(port)  # before anything is made
+        environ = start.prepared(source)
+        sys.stderr.write(f"{width()}\n")
+        return develop(environ, number)
+
+    _end("dev", begin)
+
+
+@app.command()
+def backfill(
+    dataset: Dataset,
+    first: First,
+    last: Last,
+    source: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Have a range of months run by the daemon of `taxi dev`, the newest first, and watch."""
+    from taxi_platform.cli import start
+
+    def begin() -> int:
+        start.check_range(dataset, first, last)
+        if source:
+            raise TaxiPlatformError(
+                "a backfill takes no SOURCE",
+                cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
+                fix="start `make dev` with it",
+            )
+        return _many(start.prepared(), "start", dataset, first, last)
+
+    _end("backfill", begin)
+
+
+@app.command()
+def follow(name: Backfill) -> None:
+    """Watch a backfill, whoever began it."""
+    _attend("follow", name)
+
+
+@app.command()
+def cancel(name: Backfill) -> None:
+    """Cancel the months of a backfill that are not done."""
+    _attend("cancel", name)
+
+
+def _attend(command: str, name: str) -> None:
+    from taxi_platform.cli import start
+
+    def begin() -> int:
+        if not name:
+            raise TaxiPlatformError("which backfill?", fix=f"taxi {command} … with the name it was given")
+        return _many(start.prepared(), command, name)
+
+    _end(command, begin)
+
+
+def _many(environ: dict[str, str], *arguments: str) -> int:
+    from taxi_platform.children import run
+
+    return run(environ, sys.executable, "-W", "ignore", "-m", "taxi_platform.backfill", *arguments)
+
+
+def _end(command: str, begin: Callable[[], int], *, as_json: bool = False) -> NoReturn:
+    """Do it, and end with its status; what cannot be begun is told in three lines."""
+    from taxi_platform.cli import say
+
+    try:
+        status = begin()
+    except TaxiPlatformError as error:
+        status = say.refused(command, error, as_json=as_json)
+    raise SystemExit(status)
