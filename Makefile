@@ -55,7 +55,7 @@ dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
 
 .PHONY: backfill
 backfill: $(READY) ## Run months by the daemon of `make dev`, and watch: make backfill DATASET=green FROM=2020-10 TO=2020-12
-	@$(TAXI) backfill $${SOURCE:+"--source=$$SOURCE"} -- "$$DATASET" "$$FROM" "$$TO"
+	@$(TAXI) backfill $${SOURCE:+"--source=$$SOURCE"} $${CONFIG:+"--config=$$CONFIG"} -- "$$DATASET" "$$FROM" "$$TO"
 
 .PHONY: follow
 follow: $(READY) ## Watch a backfill that is running: make follow BACKFILL=abcdefgh

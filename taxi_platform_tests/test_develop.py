@@ -18,7 +18,7 @@ from taxi_platform_tests.test_launch import KEPT, ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")]
 PATIENCE = 120.0
-SERVICES = ("code-server", "taxi_platform.ui", "dagster._daemon")
+SERVICES = ("code-server", "taxi_platform.ui", "taxi_platform.daemon")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def serving(folder: Path, command: Sequence[str]) -> Generator[Developing, None,
     """Start it, and wait until all three are there."""
     with developing(folder, free_port(), command) as it:
         until(lambda: (answers(it.port) and all(it.processes(name) for name in SERVICES)) or not it.processes())
-        assert it.processes("dagster._daemon"), it.said
+        assert it.processes("taxi_platform.daemon"), it.said
         yield it
 
 

@@ -162,7 +162,7 @@ def test_a_place_some_library_would_not_find_is_refused_before_anything_is_made(
         assert outcome.stderr.count("\n") <= 3
         assert list(tmp_path.iterdir()) == []
     else:
-        assert "There is no backfill nothing" in outcome.stdout
+        assert "there is no backfill nothing" in outcome.stderr
 
 
 def test_two_first_runs_at_once_make_one_instance(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM
 Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
 Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
+Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
 
@@ -95,51 +96,52 @@ def backfill(
     dataset: Dataset,
     first: First,
     last: Last,
+    config: Config = None,
+    workspace: Workspace = None,
     source: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: Json = False,
 ) -> None:
     """Have a range of months run by the daemon of `taxi dev`, the newest first, and watch."""
     from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
 
     def begin() -> int:
         start.check_range(dataset, first, last)
+        start.check_config(dataset, config)
         if source:
             raise TaxiPlatformError(
                 "a backfill takes no SOURCE",
                 cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
                 fix="start `make dev` with it",
             )
-        return _many(start.prepared(), "start", dataset, first, last)
+        order = Many("backfill", dataset, first, last, config=config or "", workspace=workspace or "", as_json=as_json)
+        return attend(order, start.prepared())
 
-    _end("backfill", begin)
+    _end("backfill", begin, as_json=as_json)
 
 
 @app.command()
-def follow(name: Backfill) -> None:
+def follow(name: Backfill, as_json: Json = False) -> None:
     """Watch a backfill, whoever began it."""
-    _attend("follow", name)
+    _attend("follow", name, as_json=as_json)
 
 
 @app.command()
-def cancel(name: Backfill) -> None:
+def cancel(name: Backfill, as_json: Json = False) -> None:
     """Cancel the months of a backfill that are not done."""
-    _attend("cancel", name)
+    _attend("cancel", name, as_json=as_json)
 
 
-def _attend(command: str, name: str) -> None:
+def _attend(command: str, name: str, *, as_json: bool) -> None:
     from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
 
     def begin() -> int:
         if not name:
             raise TaxiPlatformError("which backfill?", fix=f"taxi {command} … with the name it was given")
-        return _many(start.prepared(), command, name)
+        return attend(Many(command, backfill=name, as_json=as_json), start.prepared())
 
-    _end(command, begin)
-
-
-def _many(environ: dict[str, str], *arguments: str) -> int:
-    from taxi_platform.children import run
-
-    return run(environ, sys.executable, "-W", "ignore", "-m", "taxi_platform.backfill", *arguments)
+    _end(command, begin, as_json=as_json)
 
 
 def _end(command: str, begin: Callable[[], int], *, as_json: bool = False) -> NoReturn:

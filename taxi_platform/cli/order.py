@@ -14,6 +14,38 @@ _KILLED = {128 + it for it in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, s
 
 
 @dataclass(frozen=True)
+class Many:
+    """What is to be done with many months.
+
+    Attributes:
+        command: The command of `taxi`.
+        dataset: The dataset.
+        first: The first month, or empty.
+        last: The last month.
+        only: Which of them; empty: all.
+        config: The path of their run config; empty: none.
+        backfill: The name of a backfill there is.
+        workspace: The path of the workspace file whose code runs them; empty: the project's own.
+        as_json: Whether a program asks.
+    """
+
+    command: str
+    dataset: str = ""
+    first: str = ""
+    last: str = ""
+    only: str = ""
+    config: str = ""
+    backfill: str = ""
+    workspace: str = ""
+    as_json: bool = False
+
+    @classmethod
+    def from_argument(cls, argument: str) -> "Many":
+        """Read what `attend` has written."""
+        return cls(**json.loads(argument))
+
+
+@dataclass(frozen=True)
 class Order:
     """What is to be run.
 
@@ -55,6 +87,12 @@ def carry_out(order: Order, environment: Mapping[str, str]) -> int:
     if status in _KILLED:
         _process(replace(order, afterwards=True), environment)
     return status
+
+
+def attend(order: Many, environment: Mapping[str, str]) -> int:
+    """Have it done by a process of its own, as `carry_out` has."""
+    command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.many", json.dumps(asdict(order))]
+    return run(environment, *command)
 
 
 def _process(order: Order, environment: Mapping[str, str]) -> int:
