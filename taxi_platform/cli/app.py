@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, NoReturn
 
 import typer
@@ -23,6 +24,13 @@ def _datasets(begun: str) -> list[str]:
     return [it for it in load_catalog().trips if it.startswith(begun)]
 
 
+class _Lack(StrEnum):
+    MISSING = "missing"
+    FAILED = "failed"
+    CHANGED = "changed"
+    OUTDATED = "outdated"
+
+
 Dataset = Annotated[str, typer.Argument(help="yellow, green, fhv or fhvhv.", autocompletion=_datasets)]
 Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
 First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
@@ -30,6 +38,7 @@ Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM
 Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
 Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
+Only = Annotated[_Lack | None, typer.Option(help="Take only the months that lack something.")]
 Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
@@ -92,10 +101,34 @@ def dev(port: Annotated[str, typer.Option(help="Where the UI is.")] = "3000", so
 
 
 @app.command()
+def plan(
+    dataset: Dataset,
+    first: First,
+    last: Last,
+    only: Only = None,
+    config: Config = None,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a backfill would do: months and why, bytes, rows, minutes, disk. Nothing is changed."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
+
+    def begin() -> int:
+        start.check_range(dataset, first, last)
+        start.check_config(dataset, config)
+        lack = only.value if only else ""
+        return attend(Many("plan", dataset, first, last, lack, config or "", as_json=as_json), start.prepared(source))
+
+    _end("plan", begin, as_json=as_json)
+
+
+@app.command()
 def backfill(
     dataset: Dataset,
     first: First,
     last: Last,
+    only: Only = None,
     config: Config = None,
     workspace: Workspace = None,
     source: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -114,7 +147,8 @@ def backfill(
                 cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
                 fix="start `make dev` with it",
             )
-        order = Many("backfill", dataset, first, last, config=config or "", workspace=workspace or "", as_json=as_json)
+        lack = only.value if only else ""
+        order = Many("backfill", dataset, first, last, lack, config or "", "", workspace or "", as_json)
         return attend(order, start.prepared())
 
     _end("backfill", begin, as_json=as_json)

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from taxi_platform.core.errors import TaxiPlatformError, parts_of
@@ -42,6 +44,21 @@ def refused(command: str, error: TaxiPlatformError, *, as_json: bool) -> int:
     if as_json:
         document({"command": command, "status": "refused", "error": error_document(str(error))})
     return ASKED_WRONGLY
+
+
+def mistaken(command: str, error: Exception, *, as_json: bool) -> int:
+    """Say that the platform has made a mistake, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    told = TaxiPlatformError(
+        f"{type(error).__name__}: {' '.join(str(error).split())}",
+        where=f"{Path(frame.filename).name}:{frame.lineno}",
+        cause="a mistake in the platform, or in what it uses",
+        fix="report it, with these lines",
+    )
+    complain(failure_lines(str(told)))
+    if as_json:
+        document({"command": command, "status": "failed", "error": error_document(str(told))})
+    return FAILED
 
 
 def error_document(told: str) -> dict[str, str | None]:

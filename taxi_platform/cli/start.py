@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
 from taxi_platform.core.lake import open_lake
 from taxi_platform.core.paths import why_no_dagster_home
@@ -71,13 +72,27 @@ def check_range(dataset: str, first: str, last: str) -> None:
 
 
 def check_config(dataset: str, path: str | None) -> None:
-    """Check the rules of a run config, so that a slip of the pen does not end in a stack trace.
+    """Check a run config, so that a slip of the pen does not end in a stack trace.
 
     Raises:
         TaxiPlatformError: It cannot be read, or has a rule or an action there is not.
     """
+    actions_of(dataset, path)
+
+
+def actions_of(dataset: str, path: str | None) -> dict[str, RuleAction]:
+    """What the rules of a dataset do in runs with a run config.
+
+    Args:
+        dataset: The dataset.
+        path: The run config; None or empty: there is none.
+
+    Raises:
+        TaxiPlatformError: It cannot be read, or has a rule or an action there is not.
+    """
+    contract = load_catalog().trips[dataset]
     if not path:
-        return
+        return contract.actions()
     if glob.escape(path) != path:
         raise TaxiPlatformError(
             "the run config cannot be read", where=path, cause="Dagster takes *, ? and [ for a pattern", fix="rename it"
@@ -87,12 +102,13 @@ def check_config(dataset: str, path: str | None) -> None:
         if not isinstance(told, dict):
             raise TaxiPlatformError("the run config cannot be read", where=path, cause="it is no mapping")
         rules = told["ops"][f"clean_{dataset}_trips"]["config"]["rules"]
-        load_catalog().trips[dataset].actions({name: "off" if it is False else str(it) for name, it in rules.items()})
+        actions = contract.actions({name: "off" if it is False else str(it) for name, it in rules.items()})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise TaxiPlatformError("the run config cannot be read", where=path, cause=str(error)) from error
     except (KeyError, TypeError, AttributeError):
-        return  # it is about something else, or Dagster says better what is wrong with it
+        return contract.actions()  # it is about something else, or Dagster says better what is wrong with it
     if False in rules.values():
         raise TaxiPlatformError(
             "an action off is not quoted", where=path, fix='write "off": without quotes YAML reads no'
         )
+    return actions
