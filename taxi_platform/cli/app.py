@@ -166,6 +166,35 @@ def cancel(name: Backfill, as_json: Json = False) -> None:
     _attend("cancel", name, as_json=as_json)
 
 
+@app.command()
+def status(
+    dataset: Annotated[str, typer.Argument(help="One dataset; else all.", autocompletion=_datasets)] = "",
+    as_json: Json = False,
+) -> None:
+    """Say how the platform is: months by layer, late, failed, warned, older contracts, queue, disk."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Overview, look
+
+    def begin() -> int:
+        if dataset:
+            start.check_months(dataset)
+        return look(Overview("status", dataset, as_json), start.prepared())
+
+    _end("status", begin, as_json=as_json)
+
+
+@app.command()
+def metrics(
+    port: Annotated[int, typer.Option(help="Serve them at this port, /metrics; else print them.", min=0)] = 0,
+    host: Annotated[str, typer.Option(help="At which address.")] = "127.0.0.1",
+) -> None:
+    """Say the same to Prometheus, in its text format."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Overview, look
+
+    _end("metrics", lambda: look(Overview("metrics", port=port, host=host), start.prepared()))
+
+
 def _attend(command: str, name: str, *, as_json: bool) -> None:
     from taxi_platform.cli import start
     from taxi_platform.cli.order import Many, attend

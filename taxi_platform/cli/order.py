@@ -46,6 +46,30 @@ class Many:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """What is to be looked at.
+
+    Attributes:
+        command: The command of `taxi`.
+        dataset: The dataset; empty: all.
+        as_json: Whether a program asks.
+        port: Where figures are served; 0: they are printed.
+        host: At which address.
+    """
+
+    command: str
+    dataset: str = ""
+    as_json: bool = False
+    port: int = 0
+    host: str = ""
+
+    @classmethod
+    def from_argument(cls, argument: str) -> "Overview":
+        """Read what `look` has written."""
+        return cls(**json.loads(argument))
+
+
+@dataclass(frozen=True)
 class Order:
     """What is to be run.
 
@@ -92,6 +116,12 @@ def carry_out(order: Order, environment: Mapping[str, str]) -> int:
 def attend(order: Many, environment: Mapping[str, str]) -> int:
     """Have it done by a process of its own, as `carry_out` has."""
     command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.many", json.dumps(asdict(order))]
+    return run(environment, *command)
+
+
+def look(order: Overview, environment: Mapping[str, str]) -> int:
+    """Have it looked at by a process of its own, as `carry_out` has."""
+    command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.overview", json.dumps(asdict(order))]
     return run(environment, *command)
 
 
