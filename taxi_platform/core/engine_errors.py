@@ -67,7 +67,8 @@ _MEANINGS: tuple[tuple[tuple[type[duckdb.Error], ...], _Meaning], ...] = (
         _Meaning(
             "the memory a run may take is used up",
             "a row, or a value, of the file is far larger than any of TLC's, or the machine has no memory left",
-            "run fewer months at a time; if this month alone fails, look at its file for lines or values of many MB",
+            "run fewer months at a time; if this month alone fails, look at its file for lines or values of many MB, "
+            "or for hundreds of columns that were joined to it",
         ),
     ),
     (

@@ -98,9 +98,6 @@ def clean(
     """
     started = time.monotonic()
     with engine.connect(work / "spill") as con:
-        # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
-        # And where a file's own statistics say that all its times are in range, it would not look.
-        con.execute("SET disabled_optimizers = 'statistics_propagation'")
         judge = Judge(contract, actions)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
@@ -131,12 +128,13 @@ def clean(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns
         )
         cleaned, quarantine = work / "cleaned.parquet", work / "quarantine.parquet"
+        options = copy_options(lineage, row_bytes=_row_bytes(con, staged))
         con.execute(
             f"COPY (SELECT {columns} FROM stage.trips WHERE broken & {judge.rejecting} = 0) "
-            f"TO {literal(str(cleaned))} {copy_options(lineage)}"
+            f"TO {literal(str(cleaned))} {options}"
         )
         turned_away = _quarantine_sql(contract, raw, columns, judge)
-        con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {copy_options(lineage)}")
+        con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {options}")
     return CleanedMonth(
         cleaned=ParquetFile(cleaned),
         quarantine=ParquetFile(quarantine),
@@ -152,7 +150,7 @@ def _staged(
     con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, judge: Judge, work: Path
 ) -> RawTable:
     """Read the raw file into the stage, by the first reader that yields every row."""
-    reason = "a reader lost rows"
+    refused: duckdb.Error | None = None
     for read in readers(raw, con, work):
         try:
             table = read()
@@ -164,12 +162,14 @@ def _staged(
         except duckdb.Error as error:
             if not is_refusal(error):
                 raise
-            reason = str(error).splitlines()[0]
+            refused = refused or error
+    if isinstance(refused, duckdb.OutOfMemoryException):
+        raise refused
     raise TaxiPlatformError(
         f"not all of the file's {raw.rows:,} rows could be read",
         about=f"{contract.dataset} {month}",
         where=str(raw.path),
-        cause=reason,
+        cause=str(refused).splitlines()[0] if refused else "a reader lost rows",
         fix="fetch the month anew by deleting its folder; if it stays so, take it from another source, and report it",
     )
 
@@ -193,6 +193,16 @@ def _count(con: duckdb.DuckDBPyConnection, judge: Judge) -> tuple[tuple[RuleCoun
         for rule in judge.rules
     ]
     return tuple(counts), among(0, rejected=False), among(0, rejected=True), malformed
+
+
+def _row_bytes(con: duckdb.DuckDBPyConnection, staged: list[str]) -> int:
+    """How large the texts of a row are; only what no contract knows may make them large."""
+    if EXTRA_COLUMNS not in staged:
+        return 0
+    ((size,), *_) = con.execute(
+        f"SELECT coalesce(avg(strlen({EXTRA_COLUMNS})), 0) + coalesce(avg(strlen(original)), 0) FROM stage.trips"
+    ).fetchall()
+    return int(size)
 
 
 def _unknown_columns(

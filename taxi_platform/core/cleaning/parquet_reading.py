@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.core.cleaning.fields import RawTable, fields_of
+from taxi_platform.core.cleaning.fields import RawTable, fields_of, is_wide, rows_at_once
 from taxi_platform.core.engine import parquet
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.parquet import read_footer, schema_of_arrow
@@ -53,8 +53,9 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
             fix="take the month without the columns that were joined to it",
         )
     kinds: list[pa.DataType] = schema.types
-    if any(map(pa.types.is_decimal256, kinds)):
-        return rewritten_table(raw, con, work)  # DuckDB would read a double
+    # DuckDB would read a double where there are so many digits, and of a wide file too many rows at a time.
+    if any(map(pa.types.is_decimal256, kinds)) or is_wide(len(kinds)):
+        return rewritten_table(raw, con, work)
     return _table(raw.path, footer, con)
 
 
@@ -67,7 +68,7 @@ def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) ->
         names, kinds = published.names, [_readable(it) for it in published.types]
         schema = pa.schema(list(zip(names, kinds, strict=True)))
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-            for batch in cast(Any, file).iter_batches(_BATCH_ROWS):
+            for batch in cast(Any, file).iter_batches(rows_at_once(len(names), _BATCH_ROWS)):
                 columns: list[Any] = []
                 for name, values, kind in zip(names, batch.columns, kinds, strict=True):
                     readable, is_odd = _as_readable(values, kind)

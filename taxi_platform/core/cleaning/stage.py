@@ -11,7 +11,7 @@ import duckdb
 
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, RuleAction, TripContract
 from taxi_platform.core.cleaning.conversion import NO_EXTRA, conversions, extra_columns
-from taxi_platform.core.cleaning.fields import RawTable
+from taxi_platform.core.cleaning.fields import RawTable, is_wide
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge
 from taxi_platform.core.cleaning.reading import is_every_row
 from taxi_platform.core.engine import identifier
@@ -36,6 +36,7 @@ def fill_stage(
     Raises:
         duckdb.Error: The reader stops at the file's bytes (`reading.REFUSED`), or something is wrong with the platform.
     """
+    _set_up(con, table)
     con.execute(_stage_sql(contract, month, table, judge))
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
@@ -75,6 +76,16 @@ def staged_columns(contract: TripContract, table: RawTable, judge: Judge) -> lis
 def unreadable_bits(contract: TripContract) -> dict[str, int]:
     """The bit that says of a row that its value of a column did not convert."""
     return {column.name: 1 << place for place, column in enumerate(contract.columns)}
+
+
+def _set_up(con: duckdb.DuckDBPyConnection, table: RawTable) -> None:
+    # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
+    # And where a file's own statistics say that all its times are in range, it would not look.
+    switched_off = ["statistics_propagation"]
+    if is_wide(len(table.fields)):
+        switched_off.append("common_subexpressions")  # its time is quadratic in their number
+        con.execute("SET threads = 1")  # each has buffers of its own for every expression
+    con.execute(f"SET disabled_optimizers = '{','.join(switched_off)}'")
 
 
 def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Judge) -> str:
