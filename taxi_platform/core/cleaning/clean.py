@@ -21,7 +21,7 @@ from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.headers import find_headers, require_whole_header
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge, names_of
 from taxi_platform.core.cleaning.reading import is_refusal, readers
-from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, staged_columns, unreadable_bits
+from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, numbered, staged_columns, unreadable_bits
 from taxi_platform.core.cleaning.telling import told_of
 from taxi_platform.core.engine import literal
 from taxi_platform.core.errors import TaxiPlatformError
@@ -103,7 +103,7 @@ def clean(
         con.execute(f"ATTACH {literal(stage)} AS stage")
         table = _staged(con, contract, month, raw, judge, work)
         staged = staged_columns(contract, table, judge)
-        headers = find_headers(contract, month, raw, con)
+        headers = find_headers(contract, month, raw, table, con)
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             mark_duplicates(con, staged, judge)
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
@@ -223,29 +223,18 @@ def _unknown_columns(
 
 
 def _quarantine_sql(contract: TripContract, raw: RawFile, columns: str, judge: Judge) -> str:
-    """The rows turned away, each with its reasons and the row as published, in the order of the file.
-
-    The scan numbers only the rows it yields; each malformed line before a row shifts its number by one.
-    """
+    """The rows turned away, each with its reasons and the row as published, in the order of the file."""
     nothing = ", ".join(f"NULL::{column.type.duckdb} AS {column.name}" for column in contract.stored_columns)
     origin = f"{literal(raw.path.name)} AS source_file, {literal(contract.version)} AS contract_version"
     return f"""
-        WITH shifts AS (
-            SELECT row_number - n + 1 AS from_rank, n
-            FROM (SELECT row_number, row_number() OVER (ORDER BY row_number) AS n FROM stage.malformed)
-        ), steps AS (
-            SELECT from_rank, max(n) AS shift FROM shifts GROUP BY from_rank
-        ), rejected AS (
-            SELECT rowid + 1 AS rank, * FROM stage.trips WHERE broken & {judge.rejecting} > 0
-        )
         SELECT
-            (rank + coalesce(shift, 0))::BIGINT AS row_number,
+            row_number,
             {judge.names} AS broken_rules,
             {names_of("unreadable_bits", unreadable_bits(contract))} AS unreadable_columns,
             {origin},
             {columns},
             original
-        FROM rejected ASOF LEFT JOIN steps ON rank >= from_rank
+        FROM ({numbered(f"broken & {judge.rejecting} > 0")})
         UNION ALL
         SELECT row_number, [{literal(judge.unreadable_rule)}], [], {origin},
                {nothing}, to_json({{"line": line}})::VARCHAR

@@ -23,6 +23,7 @@ from taxi_platform.core.cleaning.fields import RawField, RawTable, fields_of, is
 from taxi_platform.core.engine import parquet, path_literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.room import require_room
+from taxi_platform.core.showing import shown
 from taxi_platform.core.source.contents import DAMAGED, Contents, unpacking
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import LONGEST_LINE, CsvText, examine, plain_blocks
@@ -202,7 +203,8 @@ def _misfit(raw: RawFile, what: str) -> TaxiPlatformError:
     return TaxiPlatformError(
         f"the file's header does not fit its rows: {what}",
         where=str(raw.path),
-        cause="a name is missing or too many, and nobody can tell which: values would stand in the wrong columns",
+        cause="a name is missing or too many, or the first line is no header, and nobody can tell which: values would "
+        f"stand in the wrong columns. The first line is {shown(next(_lines_of(raw, peeking=True)))!r}",
         fix="mend the header, or take the month from another source",
     )
 

@@ -2,7 +2,8 @@
 
 `stage.trips` has the rows in the order of the file: the columns the file has anything for; `broken`, the rules a row
 breaks; `unreadable_bits`, the columns whose value did not convert; and `original`, the row as published, of those that
-will be turned away. `stage.malformed` has the lines that are no rows.
+will be turned away. `stage.malformed` has the lines that are no rows, and `stage.steps` by how many of those the
+numbers of later rows are shifted.
 """
 
 from __future__ import annotations
@@ -46,7 +47,25 @@ def fill_stage(
     if raw.cut_line is not None and (not malformed or last != raw.rows):
         con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")
         con.execute("INSERT INTO stage.malformed VALUES (?, ?)", [raw.rows, raw.cut_line])
+    con.execute("""
+        CREATE OR REPLACE TABLE stage.steps AS
+        SELECT row_number - n + 1 AS from_rank, max(n) AS shift
+        FROM (SELECT row_number, row_number() OVER (ORDER BY row_number) AS n FROM stage.malformed)
+        GROUP BY from_rank
+    """)
     return True
+
+
+def numbered(condition: str) -> str:
+    """A query for the staged rows of which a condition is true, with `row_number`: their number in the file, 1-based.
+
+    The scan numbers only the rows it yields; each malformed line before a row shifts its number by one.
+    """
+    return f"""
+        SELECT (rank + coalesce(shift, 0))::BIGINT AS row_number, chosen.*
+        FROM (SELECT rowid + 1 AS rank, * FROM stage.trips WHERE {condition}) AS chosen
+        ASOF LEFT JOIN stage.steps ON rank >= from_rank
+    """
 
 
 def mark_duplicates(con: duckdb.DuckDBPyConnection, staged: list[str], judge: Judge) -> None:
