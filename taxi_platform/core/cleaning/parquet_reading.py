@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from taxi_platform.core.cleaning.fields import RawTable, fields_of, is_wide, rows_at_once
@@ -106,6 +105,9 @@ def _texts_in_bytes(path: Path, schema: pa.Schema) -> set[str]:
 
 
 def _is_text(values: Any) -> bool:
+    # Only who has such a column waits for pyarrow's functions to be imported.
+    import pyarrow.compute as pc
+
     try:
         texts: Any = values.cast(pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
