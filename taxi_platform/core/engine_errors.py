@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.os_errors import passing_in
 from taxi_platform.core.showing import shown
 
 _FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "max_temp_directory_size")
@@ -165,4 +166,6 @@ def _meaning(error: duckdb.Error) -> _Meaning:
         for words, meaning in ((_FULL, _DISK), (_HELD, _LOCK), (_FORBIDDEN, _PERMISSION)):
             if any(word.casefold() in said.casefold() for word in words):
                 return meaning
+    if isinstance(error, duckdb.IOException) and (passing := passing_in(said.strip().partition("\n")[0])):
+        return _Meaning("a file could not be read or written", *passing, may_pass_later=True)
     return next((meaning for kinds, meaning in _MEANINGS if isinstance(error, kinds)), _BUG)
