@@ -19,20 +19,14 @@ TO := $(value FROM)
 endif
 PORT ?= 3000
 # SOURCE=… on the command line, else TAXI_SOURCE; `make run` alone generates its month: nothing to download.
-ifdef SOURCE
-export SOURCE
-export TAXI_SOURCE := $(value SOURCE)
-endif
 run zones: export TAXI_SOURCE ?= sample
-export DATASET MONTH FROM TO PORT CONFIG BACKFILL ONLY QUICK FAULTS_SEED
+export DATASET MONTH FROM TO PORT SOURCE CONFIG BACKFILL ONLY QUICK FAULTS_SEED
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
-# Dagster calls the command of the README superseded at every use.
-export PYTHONWARNINGS := ignore:Function `job_execute_command` is superseded
 
 BIN := .venv/bin
 READY := .venv/.ready
-LAUNCH := $(BIN)/python -m taxi_platform.launch
+TAXI := $(BIN)/taxi
 
 .PHONY: help
 help: ## List the targets
@@ -49,27 +43,27 @@ $(READY): uv.lock pyproject.toml
 
 .PHONY: run
 run: $(READY) ## Bring one month from the source to the warehouse: make run DATASET=yellow MONTH=2021-01 SOURCE=sample
-	@$(LAUNCH) run "$$DATASET" "$$MONTH" "$$CONFIG"
+	@$(TAXI) run $${SOURCE:+"--source=$$SOURCE"} $${CONFIG:+"--config=$$CONFIG"} -- "$$DATASET" "$$MONTH"
 
 .PHONY: zones
 zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sample
-	@$(LAUNCH) zones
+	@$(TAXI) references $${SOURCE:+"--source=$$SOURCE"}
 
 .PHONY: dev
 dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web
-	@$(LAUNCH) dev "$$PORT"
+	@$(TAXI) dev $${SOURCE:+"--source=$$SOURCE"} "--port=$$PORT"
 
 .PHONY: backfill
 backfill: $(READY) ## Run months by the daemon of `make dev`, and watch: make backfill DATASET=green FROM=2020-10 TO=2020-12
-	@$(LAUNCH) backfill "$$DATASET" "$$FROM" "$$TO"
+	@$(TAXI) backfill $${SOURCE:+"--source=$$SOURCE"} $${CONFIG:+"--config=$$CONFIG"} -- "$$DATASET" "$$FROM" "$$TO"
 
 .PHONY: follow
 follow: $(READY) ## Watch a backfill that is running: make follow BACKFILL=abcdefgh
-	@$(LAUNCH) follow "$$BACKFILL"
+	@$(TAXI) follow -- "$$BACKFILL"
 
 .PHONY: cancel
 cancel: $(READY) ## Cancel the months of a backfill that are not done: make cancel BACKFILL=abcdefgh
-	@$(LAUNCH) cancel "$$BACKFILL"
+	@$(TAXI) cancel -- "$$BACKFILL"
 
 .PHONY: env
 env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen

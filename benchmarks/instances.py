@@ -41,9 +41,9 @@ def instance_at(home: str) -> Iterator[dg.DagsterInstance]:
 
 def prepare() -> None:
     """Make the instance by the code that `make run` makes it by."""
-    from taxi_platform import launch
+    from taxi_platform.cli.start import prepared
 
-    launch._prepare()  # no command does this alone
+    prepared()
 
 
 def verify(home: str, expected: int) -> None:

@@ -85,7 +85,7 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             _wait(services, lambda: bool(told) or _answers(code))
             if not told:
                 begin("UI", "taxi_platform.ui", str(port), "--host", _HOST, *shared)
-                begin("daemon", "dagster._daemon", "run", *shared)
+                begin("daemon", "taxi_platform.daemon", "run", *shared)
             _wait(services, lambda: bool(told))
         except _AloneError as error:
             sys.stderr.write(f"{error}\n")

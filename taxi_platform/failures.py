@@ -11,6 +11,12 @@ from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.os_errors import os_error_told
 from taxi_platform.core.showing import LONGEST_TEXT, shown
 
+#: What DuckDB's binding makes of a signal that comes while it is at a query.
+_INTERRUPTED = "Query interrupted"
+#: What is said of a month that was ended, and by whom.
+ENDED = "it was ended before it was done; what it was at is as it was before, or whole"
+ENDED_BY = "somebody told it to end: Ctrl-C, a signal, or Terminate in the UI"
+
 
 @contextmanager
 def reported(about: str) -> Generator[None, None, None]:
@@ -38,6 +44,9 @@ def reported(about: str) -> Generator[None, None, None]:
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except Exception as error:  # noqa: BLE001 (it is raised again, in words)
+        if str(error) == _INTERRUPTED:
+            ended = TaxiPlatformError(ENDED, about=about, cause=ENDED_BY, fix="run it again")
+            raise dg.Failure(description=str(ended), allow_retries=False) from None
         told = TaxiPlatformError(
             f"{type(error).__name__}: {error}",
             about=about,

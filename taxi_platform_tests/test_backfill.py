@@ -16,8 +16,8 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 
-from taxi_platform.backfill import _hand_over, _planned
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 ROOT = Path(__file__).parents[1]
 YEAR = [f"2020-{number:02d}" for number in range(1, 13)]
 ROWS = 300
+RULES = {"ops": {"clean_yellow_trips": {"config": {"rules": {"zero_passengers": "warn"}}}}}
 KEPT = {
     name: value
     for name, value in os.environ.items()
@@ -59,7 +60,7 @@ class Station:
 
     Attributes:
         green: A year of green by `make backfill`, into a file.
-        yellow: A year of yellow, at a terminal.
+        yellow: A year of yellow, at a terminal, with rules of its own.
         left: Three months of fhv, one of which is not published; Ctrl-C as soon as they were begun.
         followed: The same, looked at again.
         cancelled: What `cancel` said of five months that were waiting.
@@ -134,7 +135,7 @@ def begin(folder: Path, *command: str, at_terminal: bool = False) -> Terminal:
 
 
 def launch(folder: Path, *arguments: str, at_terminal: bool = False) -> Terminal:
-    return begin(folder, sys.executable, "-m", "taxi_platform.launch", *arguments, at_terminal=at_terminal)
+    return begin(folder, sys.executable, "-m", "taxi_platform.cli", *arguments, at_terminal=at_terminal)
 
 
 def name_in(said: str) -> str:
@@ -162,11 +163,13 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None
     (folder / "home" / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
         assert instance.get_runs_count() == 0  # its tables are made before several processes come at once
-        daemon = begin(folder, str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", "workspace.yaml")
+        daemon = begin(folder, sys.executable, "-m", "taxi_platform.daemon", "run", "-w", "workspace.yaml")
         try:
             wait_until(lambda: instance.get_daemon_statuses(["BACKFILL"])["BACKFILL"].healthy)
             green = begin(folder, "make", "backfill", "DATASET=green", "FROM=2020-01", "TO=2020-12")
-            yellow = launch(folder, "backfill", "yellow", "2020-01", "2020-12", at_terminal=True)
+            (folder / "rules.yaml").write_text(yaml.safe_dump(RULES))
+            rules = f"--config={folder}/rules.yaml"
+            yellow = launch(folder, "backfill", "yellow", "2020-01", "2020-12", rules, at_terminal=True)
             for newer in (green, yellow):
                 newer.wait_for("is backfill")  # the older months below wait behind these
             left = launch(folder, "backfill", "fhv", "2021-01", "2021-03")
@@ -226,12 +229,17 @@ def test_a_file_or_a_pipe_gets_a_line_for_each_month_and_a_table_at_the_end(stat
 def test_a_terminal_gets_a_bar_that_says_how_far_how_fast_and_how_long(station: Station) -> None:
     said = station.yellow.said
     assert station.yellow.status == 0
-    assert re.search(r"is backfill \w+; its newest months are queued", said)
+    assert re.search(r"is backfill \w+; the daemon queues the newest first", said)
     seen = {int(done) for done in re.findall(r"(\d+)/12", said)}
     assert len(seen) > 4
     assert re.search(r"[1-9]\d* rows/s", said)
     assert re.search(r"[1-9]\d* s left", said)
     assert re.search(r"12 of 12 months", said)
+
+
+def test_the_rules_it_was_given_are_those_of_every_month(station: Station) -> None:
+    assert all(it.dagster_run.run_config == RULES for it in station.runs(station.yellow.backfill))
+    assert not any(it.dagster_run.run_config for it in station.runs(station.green.backfill))
 
 
 def test_ctrl_c_leaves_it_running_and_says_how_to_go_on(station: Station) -> None:
@@ -266,19 +274,5 @@ def test_cancelling_ends_the_months_that_wait(station: Station) -> None:
 @pytest.mark.parametrize("command", ["follow", "cancel"])
 def test_a_backfill_there_is_not_is_told(station: Station, command: str) -> None:
     ended = launch(station.folder, command, "abcdefgh").end()
-    assert (ended.status, ended.said.strip()) == (2, "There is no backfill abcdefgh.")
-
-
-def test_a_month_whose_run_was_made_and_not_queued_is_left_to_the_daemon(tmp_path: Path) -> None:
-    backfill = _planned("green", Month.parse("2020-01"), Month.parse("2020-02"))
-    tags = {"dagster/backfill": backfill.backfill_id, "dagster/partition": "2020-02"}
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        made = instance.create_run_for_job(dg.job(name="any")(lambda: None), tags=tags)
-        begun = instance.create_run_for_job(
-            dg.job(name="other")(lambda: None), tags=tags, status=dg.DagsterRunStatus.STARTED
-        )
-        _hand_over(instance, backfill)
-        assert instance.get_run_by_id(made.run_id) is None
-        assert instance.get_run_by_id(begun.run_id) is not None
-        assert instance.get_backfill(backfill.backfill_id) is not None
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert ended.status == 2
+    assert ended.said.startswith("there is no backfill abcdefgh\nCause: ")

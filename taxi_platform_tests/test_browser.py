@@ -194,7 +194,7 @@ def _developing(folder: Path) -> Generator[str, None, None]:
         "TAXI_SAMPLE_ROWS": str(ROWS),
     }
     port = str(_free_port())
-    command = [sys.executable, "-m", "taxi_platform.launch", "dev", port]
+    command = [sys.executable, "-m", "taxi_platform.cli", "dev", f"--port={port}"]
     with (
         (folder / "dev.log").open("wb") as log,
         subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log, start_new_session=True) as process,

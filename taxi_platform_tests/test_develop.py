@@ -18,7 +18,7 @@ from taxi_platform_tests.test_launch import KEPT, ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")]
 PATIENCE = 120.0
-SERVICES = ("code-server", "taxi_platform.ui", "dagster._daemon")
+SERVICES = ("code-server", "taxi_platform.ui", "taxi_platform.daemon")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def serving(folder: Path, command: Sequence[str]) -> Generator[Developing, None,
     """Start it, and wait until all three are there."""
     with developing(folder, free_port(), command) as it:
         until(lambda: (answers(it.port) and all(it.processes(name) for name in SERVICES)) or not it.processes())
-        assert it.processes("dagster._daemon"), it.said
+        assert it.processes("taxi_platform.daemon"), it.said
         yield it
 
 
@@ -110,7 +110,7 @@ def test_a_port_that_is_none_is_refused_and_nothing_is_made(tmp_path: Path, port
     done = subprocess.run(["make", "dev", f"PORT={port}"], cwd=ROOT, env=environ, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"PORT={port!r} is no port. Fix: "[:1_000])
+    assert done.stderr.startswith(f"PORT={port!r} is no port\nFix: "[:1_000])
     assert not (tmp_path / "data").exists()
 
 
@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: P
 
 def test_a_port_that_is_taken_while_it_starts_ends_it_with_a_word(tmp_path: Path) -> None:
     port = free_port()
-    with developing(tmp_path, port, [sys.executable, "-m", "taxi_platform.launch", "dev", str(port)]) as it:
+    with developing(tmp_path, port, [sys.executable, "-m", "taxi_platform.cli", "dev", f"--port={port}"]) as it:
         until(lambda: it.processes("code-server"))  # it has found the port free
         with socket.create_server(("127.0.0.1", port)):
             assert it.ends() == 1

@@ -31,11 +31,11 @@ def prepared(home: Path) -> str:
     return (home / "dagster.yaml").read_text()
 
 
-@pytest.mark.parametrize("command", ["run", "zones", "follow"])
+@pytest.mark.parametrize("command", ["run", "references", "follow"])
 def test_the_settings_of_somebody_else_are_used_and_never_written(tmp_path: Path, home: Path, command: str) -> None:
     (home / "dagster.yaml").write_text(THEIRS)
     environ = {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample", "DAGSTER_HOME": str(home)}
-    given = {"run": ("green", "2020-01"), "zones": (), "follow": ("nothing",)}[command]
+    given = {"run": ("green", "2020-01"), "references": (), "follow": ("nothing",)}[command]
     outcome = launch(command, *given, environment=environ)
 
     assert outcome.returncode == (2 if command == "follow" else 0), outcome.stderr

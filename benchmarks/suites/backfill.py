@@ -27,7 +27,7 @@ def backfill(world: World) -> Suite:
         with in_background(command, world.environ(**settings), world.cwd, folder / "daemon.log") as daemon:
             world.ours("benchmarks.instances", "await", home)
             before = cpu_of_session(daemon.pid)
-            run = world.ours("taxi_platform.launch", "backfill", "yellow", months[0], MONTH, **settings)
+            run = world.ours("taxi_platform.cli", "backfill", "yellow", months[0], MONTH, **settings)
             # The peak of the command that looks on says nothing of the runs.
             run = replace(run, cpu=run.cpu + cpu_of_session(daemon.pid) - before, peak=0)
         return verified(world, folder, run, runs=count)

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from dagster import DagsterInstance
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sql import create_engine
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool
+
+from taxi_platform.dagster_internals import (
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    ConfigurableClassData,
+    SqliteEventLogStorage,
+    create_engine,
+)
 
 #: A run writes into its own database and the index; the UI reads those of the runs it shows.
 _KEPT = 8

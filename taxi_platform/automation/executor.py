@@ -1,8 +1,8 @@
 """How a run is executed: in one process, which is recorded, and whose waiting has words and an end.
 
 Dagster's own executor of that kind waits for a place in a pool for ever, at full speed, and hears no signal meanwhile.
-It cannot be told otherwise from outside, so this module alone uses the parts it is made of, which Dagster does not
-publish: the executor, the loop over the steps, and the object that claims places. What is changed of them is small: who
+It cannot be told otherwise from outside, so this module uses the parts it is made of (`dagster_internals.py`): the
+executor, the loop over the steps, and the object that claims places. What is changed of them is small: who
 executes is recorded and the dead are buried first, and a claim that was not granted says so, sleeps, and ends.
 """
 
@@ -12,20 +12,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import DagsterEvent, EngineEventData
-from dagster._core.execution.api import ExecuteRunWithPlanIterable
-from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
-from dagster._core.execution.context_creation_job import PlanExecutionContextManager
-from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
-from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._utils.interrupts import check_captured_interrupt
 
 from taxi_platform.automation import burial
 from taxi_platform.automation.outcomes import subject_of
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.dagster_internals import (
+    DagsterEvent,
+    DagsterExecutionInterruptedError,
+    EngineEventData,
+    ExecuteRunWithPlanIterable,
+    ExecutionPlan,
+    InProcessExecutor,
+    InstanceConcurrencyContext,
+    PlanExecutionContext,
+    PlanExecutionContextManager,
+    PlanOrchestrationContext,
+    check_captured_interrupt,
+    inner_plan_execution_iterator,
+)
 
 #: Four fetches of the largest months, one after the other, at the slowest that a source is borne with.
 LONGEST_WAIT = 7_200.0
@@ -77,7 +81,20 @@ def _bury(context: PlanOrchestrationContext | PlanExecutionContext) -> None:
 
 def _steps(job_context: PlanExecutionContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
     with _PatientClaims(job_context) as claims:
-        yield from inner_plan_execution_iterator(job_context, execution_plan, claims)
+        for event in inner_plan_execution_iterator(job_context, execution_plan, claims):
+            yield event
+            if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY and _is_interrupted(event):
+                # Dagster tries again what was told to end, where a step is tried again at all.
+                raise DagsterExecutionInterruptedError("ended as it was told to")
+
+
+def _is_interrupted(event: DagsterEvent) -> bool:
+    error = event.step_retry_data.error
+    while error is not None:
+        if error.cls_name in (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__):
+            return True
+        error = error.cause
+    return False
 
 
 class _PatientClaims(InstanceConcurrencyContext):

@@ -12,8 +12,8 @@ from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.months import partitions_of
 
-if TYPE_CHECKING:  # Dagster does not export the type of what it returns
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+if TYPE_CHECKING:
+    from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition as Job
 
 
 #: For what may pass by itself; an error that says it will not is not tried again (`failures.py`).

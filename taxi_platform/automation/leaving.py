@@ -18,9 +18,14 @@ def spare_the_garbage() -> None:
     run. Connections and files are closed by then, by the blocks that opened them.
     """
     if _is_dagsters(Path(sys.argv[0])):  # or of what it was spawned by: a run has its code server's
-        gc.freeze()
-        atexit.register(gc.freeze)
-        sys.__dict__[f"{__name__}.silence"] = _Silence()  # Python takes `sys` apart last of all modules
+        leave_to_the_system()
+
+
+def leave_to_the_system() -> None:
+    """Leave what is loaded by now to the operating system: what this process has to do is a run, and then it ends."""
+    gc.freeze()
+    atexit.register(gc.freeze)
+    sys.__dict__[f"{__name__}.silence"] = _Silence()  # Python takes `sys` apart last of all modules
 
 
 def _is_dagsters(program: Path) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from taxi_platform.core.showing import LONGEST_TEXT, shown, told
+
+_PARTS = re.compile(r"(?s)(?P<what>.*?)(?:\. Cause: (?P<cause>.*?))?(?:\. Fix: (?P<fix>.*?))?\.?")
 
 
 class TaxiPlatformError(Exception):
@@ -42,6 +46,12 @@ class TaxiPlatformError(Exception):
         sentence = " ".join(part for part in parts if part)
         tail = [f"Cause: {cause}" if cause else None, f"Fix: {fix}" if fix else None]
         super().__init__(". ".join([sentence, *(part for part in tail if part)]) + ".")
+
+
+def parts_of(told: str) -> tuple[str, str | None, str | None]:
+    """What, cause and fix of the sentence an error says; records of runs hold nothing else of it."""
+    found = _PARTS.fullmatch(told.strip())
+    return (found["what"], found["cause"], found["fix"]) if found else (told, None, None)
 
 
 class SettingsError(TaxiPlatformError):

@@ -49,6 +49,9 @@ _BLANK_LINES = {"LF": "\n", "CRLF": "\r\n"}
 #: Level 1 costs a quarter of level 6 and half as many bytes again: a sample is written once and read once.
 _GZIP_LEVEL = 1
 
+#: Rows by which the size of a whole month is told to the percent.
+_PIECE_ROWS = 50_000
+
 
 @dataclass(frozen=True)
 class SampleOrigin:
@@ -96,6 +99,13 @@ class SampleOrigin:
             month = Month.parse(name.removesuffix(".csv.gz")[-7:])
             write_month(contract, month, self.rows, part, Progress(log, about, None))
         return found
+
+    def bytes_of(self, contract: TripContract, month: Month, folder: Path) -> int:
+        """About how large a month's file would be; a piece of it is made in `folder` to know."""
+        piece = min(self.rows, _PIECE_ROWS)
+        path = folder / "piece.csv.gz"
+        write_month(contract, month, piece, path)
+        return round(path.stat().st_size * self.rows / piece)
 
     def _contract_of(self, name: str) -> TripContract | None:
         return self.catalog.trips.get(name.partition("_tripdata_")[0])

@@ -24,6 +24,7 @@ from taxi_platform.core.source.arrival import discard
 from taxi_platform.core.source.checksums import verify_checksum
 from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError, UnavailableError
 from taxi_platform.core.source.files import Publication, RawFile, Wanted
+from taxi_platform.core.source.footer import rows_in_footer
 from taxi_platform.core.source.inspection import inspect
 from taxi_platform.core.source.retry import DEADLINE_SECONDS, LOCK_SECONDS, Deadline
 from taxi_platform.core.urls import mask_url
@@ -100,6 +101,11 @@ class Source:
             if (found := self.origin.probe(url, wanted.about)) is not None:
                 return found
         raise self._not_published(wanted)
+
+    def rows(self, contract: TripContract, month: Month, found: Publication) -> int | None:
+        """Rows of a month's file where it lies, by its own footer; None where it has none, or cannot be asked."""
+        urls = [it for it in self.candidates(_month_file(contract, month)) if mask_url(it) == mask_url(found.url)]
+        return rows_in_footer(found, urls[0]) if urls else None
 
     def folder_of(self, contract: TripContract, month: Month) -> Path:
         """Where a month's raw file is kept."""

@@ -1,0 +1,189 @@
+"""What `taxi` can be asked, and what each command starts. Nothing here imports Dagster: the help comes at once."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+
+from taxi_platform.core.errors import TaxiPlatformError
+
+app = typer.Typer(
+    name="taxi",
+    help="Every month of NYC taxi trips: planned, run, told and measured.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _datasets(begun: str) -> list[str]:
+    from taxi_platform.core.catalog import load_catalog
+
+    return [it for it in load_catalog().trips if it.startswith(begun)]
+
+
+class _Lack(StrEnum):
+    MISSING = "missing"
+    FAILED = "failed"
+    CHANGED = "changed"
+    OUTDATED = "outdated"
+
+
+Dataset = Annotated[str, typer.Argument(help="yellow, green, fhv or fhvhv.", autocompletion=_datasets)]
+Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
+First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
+Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM.")]
+Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
+Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
+Only = Annotated[_Lack | None, typer.Option(help="Take only the months that lack something.")]
+Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
+
+
+def main() -> None:
+    """The command `taxi`."""
+    app(prog_name="taxi")
+
+
+@app.command()
+def run(
+    dataset: Dataset,
+    month: Month,
+    source: Source = None,
+    config: Config = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Bring one month from the source to the warehouse, now."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Order, carry_out
+
+    def begin() -> int:
+        start.check_months(dataset, month)
+        start.check_config(dataset, config)
+        order = Order("run", f"{dataset} {month}", f"{dataset}_trips_job", month, config or "", as_json, verbose)
+        return carry_out(order, start.prepared(source))
+
+    _end("run", begin, as_json=as_json)
+
+
+@app.command()
+def references(source: Source = None, verbose: Verbose = False, as_json: Json = False) -> None:
+    """Bring the reference tables to the warehouse, now."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Order, carry_out
+
+    def begin() -> int:
+        order = Order("references", "taxi_zones", "taxi_zones_job", as_json=as_json, verbose=verbose)
+        return carry_out(order, start.prepared(source))
+
+    _end("references", begin, as_json=as_json)
+
+
+@app.command()
+def dev(port: Annotated[str, typer.Option(help="Where the UI is.")] = "3000", source: Source = None) -> None:
+    """Start the UI, and the daemon that runs backfills, sensors and schedules."""
+    from taxi_platform.cli import start
+    from taxi_platform.develop import checked_port, develop
+    from taxi_platform.instance import width
+
+    def begin() -> int:
+        number = checked_port(port)  # before anything is made
+        environ = start.prepared(source)
+        sys.stderr.write(f"{width()}\n")
+        return develop(environ, number)
+
+    _end("dev", begin)
+
+
+@app.command()
+def plan(
+    dataset: Dataset,
+    first: First,
+    last: Last,
+    only: Only = None,
+    config: Config = None,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a backfill would do: months and why, bytes, rows, minutes, disk. Nothing is changed."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
+
+    def begin() -> int:
+        start.check_range(dataset, first, last)
+        start.check_config(dataset, config)
+        lack = only.value if only else ""
+        return attend(Many("plan", dataset, first, last, lack, config or "", as_json=as_json), start.prepared(source))
+
+    _end("plan", begin, as_json=as_json)
+
+
+@app.command()
+def backfill(
+    dataset: Dataset,
+    first: First,
+    last: Last,
+    only: Only = None,
+    config: Config = None,
+    workspace: Workspace = None,
+    source: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: Json = False,
+) -> None:
+    """Have a range of months run by the daemon of `taxi dev`, the newest first, and watch."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
+
+    def begin() -> int:
+        start.check_range(dataset, first, last)
+        start.check_config(dataset, config)
+        if source:
+            raise TaxiPlatformError(
+                "a backfill takes no SOURCE",
+                cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
+                fix="start `make dev` with it",
+            )
+        lack = only.value if only else ""
+        order = Many("backfill", dataset, first, last, lack, config or "", "", workspace or "", as_json)
+        return attend(order, start.prepared())
+
+    _end("backfill", begin, as_json=as_json)
+
+
+@app.command()
+def follow(name: Backfill, as_json: Json = False) -> None:
+    """Watch a backfill, whoever began it."""
+    _attend("follow", name, as_json=as_json)
+
+
+@app.command()
+def cancel(name: Backfill, as_json: Json = False) -> None:
+    """Cancel the months of a backfill that are not done."""
+    _attend("cancel", name, as_json=as_json)
+
+
+def _attend(command: str, name: str, *, as_json: bool) -> None:
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Many, attend
+
+    def begin() -> int:
+        if not name:
+            raise TaxiPlatformError("which backfill?", fix=f"taxi {command} … with the name it was given")
+        return attend(Many(command, backfill=name, as_json=as_json), start.prepared())
+
+    _end(command, begin, as_json=as_json)
+
+
+def _end(command: str, begin: Callable[[], int], *, as_json: bool = False) -> NoReturn:
+    """Do it, and end with its status; what cannot be begun is told in three lines."""
+    from taxi_platform.cli import say
+
+    try:
+        status = begin()
+    except TaxiPlatformError as error:
+        status = say.refused(command, error, as_json=as_json)
+    raise SystemExit(status)

@@ -1,0 +1,84 @@
+"""Every name of Dagster's that Dagster does not publish and the platform uses. No other module may name one.
+
+Each group says why there is no other way, and what breaks if a release of Dagster changes it. `pyproject.toml` keeps
+Dagster below the next minor release for these alone; who raises that bound goes through this page.
+
+What costs time to import (SQLAlchemy, gRPC, the daemon) is imported when it is asked for: a run needs none of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# To execute a run in one process that is recorded, and that waits for a place in a pool with words and an end
+# (`automation/executor.py`): Dagster's own executor waits for ever, at full speed, and takes no instructions. If it
+# changes, no run begins; the tests of the executor say so first.
+from dagster._core.errors import DagsterExecutionInterruptedError as DagsterExecutionInterruptedError
+
+# What is raised where a code server is gone (`automation/launcher.py`): runs whose server died would not be noticed.
+from dagster._core.errors import DagsterUserCodeUnreachableError as DagsterUserCodeUnreachableError
+from dagster._core.events import DagsterEvent as DagsterEvent
+from dagster._core.events import EngineEventData as EngineEventData
+from dagster._core.execution.api import ExecuteRunWithPlanIterable as ExecuteRunWithPlanIterable
+from dagster._core.execution.context.system import PlanExecutionContext as PlanExecutionContext
+from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
+from dagster._core.execution.context_creation_job import PlanExecutionContextManager as PlanExecutionContextManager
+from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator as inner_plan_execution_iterator
+from dagster._core.execution.plan.instance_concurrency_context import (
+    InstanceConcurrencyContext as InstanceConcurrencyContext,
+)
+from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
+from dagster._core.executor.in_process import InProcessExecutor as InProcessExecutor
+from dagster._utils.interrupts import check_captured_interrupt as check_captured_interrupt
+
+if TYPE_CHECKING:
+    # The type of what `dg.define_asset_job` returns: for the type checker alone, nothing breaks without it.
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
+    )
+    from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
+    from dagster._core.launcher.base import WorkerStatus as WorkerStatus
+    from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
+    from dagster._core.storage.sql import create_engine as create_engine
+    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS as SQLITE_BUSY_TIMEOUT_SECONDS
+    from dagster._grpc.types import CanCancelExecutionRequest as CanCancelExecutionRequest
+    from dagster._grpc.types import CanCancelExecutionResult as CanCancelExecutionResult
+    from dagster._serdes import ConfigurableClassData as ConfigurableClassData
+    from dagster._serdes import deserialize_value as deserialize_value
+
+_LATER = {
+    # To ask a code server whether it still has a run (`automation/launcher.py`): Dagster's own launcher never asks. If
+    # they change, the daemon cannot launch runs; its tests say so first.
+    "CheckRunHealthResult": "dagster._core.launcher.base",
+    "WorkerStatus": "dagster._core.launcher.base",
+    "CanCancelExecutionRequest": "dagster._grpc.types",
+    "CanCancelExecutionResult": "dagster._grpc.types",
+    "deserialize_value": "dagster._serdes",
+    # To keep the databases of the event log open (`automation/event_log.py`): a tenth of the time of a small month. If
+    # they change, that module can go, and its lines in `deploy/local/dagster.yaml`: Dagster's own class does the same.
+    "SqliteEventLogStorage": "dagster._core.storage.event_log",
+    "create_engine": "dagster._core.storage.sql",
+    "SQLITE_BUSY_TIMEOUT_SECONDS": "dagster._core.storage.sqlite",
+    "ConfigurableClassData": "dagster._serdes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(name)
+    return getattr(import_module(_LATER[name]), name)
+
+
+def run_daemon(seconds_between_looks: int) -> None:
+    """Be Dagster's daemon, with the arguments of this process.
+
+    Dagster looks for new backfills twice a minute, by a constant: who begins one from a terminal would wait for that
+    long. If the constant goes, backfills begin half a minute later, and nothing else.
+
+    Args:
+        seconds_between_looks: How often it looks for backfills.
+    """
+    from dagster._daemon import controller
+    from dagster._daemon.cli import main
+
+    controller.__dict__["DEFAULT_DAEMON_INTERVAL_SECONDS"] = seconds_between_looks
+    main()
