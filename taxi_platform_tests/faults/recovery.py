@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ from taxi_platform_tests.postgres_server import postgres_server
 #: What was here before, and what is published then.
 _BEFORE, _MONTHS = "2020-08", ("2020-09", "2020-10", "2020-11", "2020-12", "2021-01")
 _ROWS, _FEWER_ROWS = 400, 360
+#: Seconds after which a run hangs.
+_TOO_LONG = 300
 _log = logging.getLogger(__name__)
 
 #: Moments of a run in which it has no lock that another run of its month needs, in their order.
@@ -58,8 +61,8 @@ def four_killed_then_a_fifth(folder: Path) -> Iterator[str]:
         yield from it.killed_while_fetching(*(Version("first", month, _ROWS) for month in _MONTHS[:4]))
         it.publish(Version("first", _MONTHS[4], _ROWS))
         (request,) = it.asked_for(1)
-        with it.at_work(request) as fifth:
-            fifth.wait()
+        with it.at_work(request) as fifth, suppress(subprocess.TimeoutExpired):
+            fifth.wait(_TOO_LONG)
         if fifth.returncode:
             yield f"the fifth run ended with {fifth.returncode}: {_log_tail(it, request)}"
         if taken := it.places_taken():
