@@ -118,11 +118,13 @@ class MonthFiles:
             try:
                 lock.acquire(timeout=min(_UNTOLD, patience))
             except Timeout:
-                _log.warning("%s: waiting for another run that stores this month", self.about)
+                _log.warning(
+                    "%s: waiting for another run that stores this month, for %g s at most", self.about, patience
+                )
                 lock.acquire(timeout=patience)
         except Timeout as error:
             raise TaxiPlatformError(
-                f"another run has been storing this month for over {patience:.0f} s",
+                f"another run has been storing this month for over {patience:g} s",
                 about=self.about,
                 where=lock.lock_file,
                 fix="end that run, then run the month again",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.os_errors import passing_in
 from taxi_platform.core.showing import shown
 
 _FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "max_temp_directory_size")
@@ -67,7 +68,8 @@ _MEANINGS: tuple[tuple[tuple[type[duckdb.Error], ...], _Meaning], ...] = (
         _Meaning(
             "the memory a run may take is used up",
             "a row, or a value, of the file is far larger than any of TLC's, or the machine has no memory left",
-            "run fewer months at a time; if this month alone fails, look at its file for lines or values of many MB",
+            "run fewer months at a time; if this month alone fails, look at its file for lines or values of many MB, "
+            "or for hundreds of columns that were joined to it",
         ),
     ),
     (
@@ -164,4 +166,6 @@ def _meaning(error: duckdb.Error) -> _Meaning:
         for words, meaning in ((_FULL, _DISK), (_HELD, _LOCK), (_FORBIDDEN, _PERMISSION)):
             if any(word.casefold() in said.casefold() for word in words):
                 return meaning
+    if isinstance(error, duckdb.IOException) and (passing := passing_in(said.strip().partition("\n")[0])):
+        return _Meaning("a file could not be read or written", *passing, may_pass_later=True)
     return next((meaning for kinds, meaning in _MEANINGS if isinstance(error, kinds)), _BUG)

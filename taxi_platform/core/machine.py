@@ -52,9 +52,11 @@ def memory(root: Path = Path("/")) -> int | None:
     with suppress(KeyError, ValueError, IndexError):
         found.append(int(told["MemAvailable"].split()[0]) * 1024)
     for folder in _groups(root, "memory"):
-        limit = _text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes")
-        if limit.isdigit() and int(limit) < _NO_LIMIT:
-            found.append(max(0, int(limit) - _taken(folder)))
+        # Above `memory.high` (systemd's MemoryHigh) nothing is killed, but everything comes nearly to a halt.
+        for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
+            limit = _text(folder / name)
+            if limit.isdigit() and int(limit) < _NO_LIMIT:
+                found.append(max(0, int(limit) - _taken(folder)))
     return min(found, default=None)
 
 

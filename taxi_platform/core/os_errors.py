@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,6 +92,14 @@ _MEANINGS: dict[int, _Meaning] = {
     errno.ENOTSUP: _Meaning(
         "the file system cannot do this, as some network shares", f"point {_SETTINGS} at a local disk"
     ),
+    errno.EAGAIN: _Meaning(
+        "the machine, or the share, has none of something to give at this moment", _AGAIN, may_pass_later=True
+    ),
+    errno.ENOTCONN: _Meaning(
+        "what serves the mounted folder (FUSE, a share) is not there any more",
+        f"mount it again; {_AGAIN}",
+        may_pass_later=True,
+    ),
     errno.ETIMEDOUT: _OFF_LINE,
     errno.ECONNREFUSED: _OFF_LINE,
     errno.ECONNRESET: _OFF_LINE,
@@ -132,6 +141,18 @@ def meaning_of(error: OSError) -> tuple[str, bool]:
     """The likely cause of an operating system's error, and whether the very same may succeed later."""
     meaning = _meaning_of(error)
     return meaning.cause, meaning.may_pass_later
+
+
+def passing_in(said: str) -> tuple[str, str] | None:
+    """The cause and fix of an operating system's refusal that a library repeats in words, if it may pass later.
+
+    Args:
+        said: One line of the library's; the system's own words are at its end.
+    """
+    for number, meaning in _MEANINGS.items():
+        if meaning.may_pass_later and said.rstrip(" .").endswith(os.strerror(number)):
+            return meaning.cause, meaning.fix
+    return None
 
 
 @contextmanager

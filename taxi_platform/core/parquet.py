@@ -19,6 +19,10 @@ from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.files import sha256_of
 
 _KEY = "taxi_platform"
+#: A row group's rows: DuckDB's own number, fewer where rows are large, and never less than it holds at a time.
+_GROUP_ROWS = 122_880
+_VECTOR_ROWS = 2_048
+_GROUP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,15 @@ def schema_of_arrow(footer: pq.FileMetaData) -> pa.Schema | None:
         return None
 
 
-def copy_options(lineage: Lineage) -> str:
+def copy_options(lineage: Lineage, *, row_bytes: int = 0) -> str:
     """The options of a DuckDB `COPY … TO` that writes a month: compressed, with its lineage.
 
     Written in a quarter less time than with DuckDB's own choices, as a file 8 % larger: zstd at level 1; dictionaries
     for codes, not for amounts; no Bloom filters, which help to find one value among many, and codes are few.
+
+    Args:
+        lineage: What the file says of itself.
+        row_bytes: About how large its rows are, in bytes: a row group of them is held in memory until it is written.
     """
     options = {
         "FORMAT": "parquet",
@@ -176,6 +184,7 @@ def copy_options(lineage: Lineage) -> str:
         "COMPRESSION_LEVEL": "1",
         "DICTIONARY_SIZE_LIMIT": "5000",
         "WRITE_BLOOM_FILTER": "false",
+        "ROW_GROUP_SIZE": str(max(_VECTOR_ROWS, min(_GROUP_ROWS, _GROUP_BYTES // max(1, row_bytes)))),
         "KV_METADATA": f"{{{_KEY}: {literal(lineage.to_json())}}}",
     }
     return f"({', '.join(f'{name} {value}' for name, value in options.items())})"

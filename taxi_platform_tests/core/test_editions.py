@@ -140,7 +140,9 @@ def test_the_two_files_of_a_month_are_of_one_cleaning_however_many_publish_at_on
     assert mixed == []
 
 
-def test_whoever_waits_too_long_for_another_run_is_told_and_may_try_again(files: MonthFiles) -> None:
+def test_whoever_waits_too_long_for_another_run_is_told_and_may_try_again(
+    files: MonthFiles, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         files.alone(),
         pytest.raises(TaxiPlatformError, match=f"{GREEN}: another run has been storing this month") as raised,
@@ -148,6 +150,7 @@ def test_whoever_waits_too_long_for_another_run_is_told_and_may_try_again(files:
     ):
         pytest.fail("there were two")
     assert raised.value.may_pass_later
+    assert f"{GREEN}: waiting for another run that stores this month, for 0.1 s at most" in caplog.text
 
 
 def test_the_same_bytes_published_again_disturb_nobody_who_reads_them(files: MonthFiles, tmp_path: Path) -> None:

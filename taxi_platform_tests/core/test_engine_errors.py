@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import duckdb
 import pytest
 
 from taxi_platform.core import engine
-from taxi_platform.core.engine_errors import explained, is_mistake
+from taxi_platform.core.engine_errors import explained, is_mistake, may_pass_later
 
 DISK = "room"
 
@@ -80,6 +81,34 @@ def test_a_database_that_another_process_holds_may_be_free_later(tmp_path: Path)
         other.stdin.write("\n")
     assert told(error).startswith("green 2021-01: another process holds the file. Cause: ")
     assert explained(error, "").may_pass_later
+
+
+def test_a_file_that_duckdb_cannot_open_as_too_many_are_open_may_be_read_later(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("a\n1\n")
+    with duckdb.connect() as con:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            with pytest.raises(duckdb.IOException, match="Too many open files") as refused:
+                con.execute(f"SELECT * FROM read_csv('{tmp_path}/file.csv')").fetchall()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    found = explained(refused.value, "green 2020-04")
+    assert found.may_pass_later
+    assert "ulimit -n" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "may_pass"),
+    [
+        ('IO Error: Cannot open file "/share/w": Stale file handle', True),
+        ('IO Error: Could not read from file "/share/w": Transport endpoint is not connected', True),
+        ('IO Error: Could not read from file "/share/w": Input/output error', False),
+        ('IO Error: Cannot open file "/Connection refused": No such file or directory', False),
+    ],
+)
+def test_what_the_system_says_in_duckdbs_words_passes_or_not_as_it_does_elsewhere(said: str, may_pass: bool) -> None:
+    assert may_pass_later(duckdb.IOException(said)) is may_pass
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def test_memory_is_no_more_than_a_container_may_have(tmp_path: Path) -> None:
     assert memory(system(tmp_path, "0::/\n", **files)) == 3 * GB
 
 
+def test_memory_is_no_more_than_a_group_may_have_before_it_is_slowed_down(tmp_path: Path) -> None:
+    files = {"sys/fs/cgroup/memory.max": "max\n", "sys/fs/cgroup/memory.high": f"{2 * GB}\n"}
+    assert memory(system(tmp_path, "0::/\n", **files)) == 2 * GB
+
+
 def test_memory_is_no_more_than_any_group_around_this_one_may_have(tmp_path: Path) -> None:
     files = {"sys/fs/cgroup/a/memory.max": f"{2 * GB}\n", "sys/fs/cgroup/a/b/memory.max": "max\n"}
     assert memory(system(tmp_path, "0::/a/b\n", **files)) == 2 * GB

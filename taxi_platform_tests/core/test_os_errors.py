@@ -128,6 +128,8 @@ def test_each_refusal_has_its_own_cause(tmp_path: Path, kind: str, cause: str) -
         (errno.ESTALE, "mounted anew"),
         (errno.EBUSY, "something else holds it"),
         (errno.ECONNREFUSED, "does not answer"),
+        (errno.ENOTCONN, "what serves the mounted folder"),
+        (errno.EAGAIN, "at this moment"),
         (errno.ENOLCK, "no locks to give"),
         (9999, "says no more"),
     ],

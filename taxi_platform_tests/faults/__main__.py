@@ -1,9 +1,9 @@
-"""The long form: every point of every combination, and any moments.
+"""The long form: every point of every combination, any moments, and what the platform recovers from by itself.
 
-    python -m taxi_platform_tests.faults [COMBINATION POINT]
+    python -m taxi_platform_tests.faults [COMBINATION POINT | RECOVERY]
 
 `FAULTS_SEED` chooses the moments; without it chance does, and says how. With a combination and a point only that is
-done, for both corrections.
+done, for both corrections; with the name of a recovery only that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from taxi_platform_tests.faults.campaign import Outcome, Round, again, carry_out, everything
+from taxi_platform_tests.faults.recovery import chosen, what_is_wrong
 from taxi_platform_tests.faults.stores import Servers
 
 _WORLDS = 2
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     if not (told.isascii() and told.isdigit()):
         sys.exit(f"FAULTS_SEED={told!r} is no seed: it takes a whole number")
     seed = int(told)
+    if len(arguments) == 1:
+        return _recover(arguments, seed)
     rounds = again(*arguments, seed=seed) if arguments else everything(seed)
     print(f"FAULTS_SEED={seed}: {sum(len(it.kills) for it in rounds)} kills in {len(rounds)} corrections", flush=True)
     outcomes: list[Outcome] = []
@@ -47,7 +51,24 @@ def main(arguments: Sequence[str]) -> int:
 
     with tempfile.TemporaryDirectory(prefix="taxi-faults-") as folder, Servers() as servers:
         carry_out(rounds, servers, Path(folder), tell, _WORLDS)
-    return _report(rounds, outcomes)
+    return max(_report(rounds, outcomes), 0 if arguments else _recover(chosen(seed), seed))
+
+
+def _recover(names: Sequence[str], seed: int) -> int:
+    """Play recoveries, and tell of each; 1 if anything did not hold."""
+    print(f"\nFAULTS_SEED={seed}: {len(names)} recoveries", flush=True)
+
+    def play(name: str) -> list[str]:
+        with tempfile.TemporaryDirectory(prefix="taxi-faults-") as folder:
+            problems = what_is_wrong(name, Path(folder))
+        told = "\n  - ".join(("VIOLATION: " + name, *problems)) if problems else f"whole by itself: {name}"
+        print(told, flush=True)
+        return problems
+
+    with ThreadPoolExecutor(_WORLDS) as pool:
+        broken = sum(map(bool, pool.map(play, names)))
+    print(f"{len(names)} recoveries, {broken} with violations", flush=True)
+    return 1 if broken or not names else 0
 
 
 def _violation(outcome: Outcome, seed: int) -> str:

@@ -44,16 +44,29 @@ def held_run(
     layers: Sequence[str] = ("raw", "cleaned", "quarantine", "lake", "warehouse"),
     config: Mapping[str, Any] | None = None,
     retries: int = 0,
+    home: Path | None = None,
 ) -> Generator[HeldRun, None, None]:
-    """Start a run of green in a process of its own and wait until it is at a point."""
+    """Start a run of green in a process of its own and wait until it is at a point.
+
+    Args:
+        platform: Its data folder, its source and its stores.
+        month: The month.
+        point: Where it waits.
+        layers: What it makes.
+        config: Of the run.
+        retries: How often a step that fails is tried again.
+        home: The folder of Dagster's instance; without one nobody remembers the run.
+    """
     task = {
         "data_dir": str(platform.data_dir),
         "source": platform.source,
         "lake_url": platform.lake_url,
+        "warehouse_url": platform.warehouse_url,
         "month": month,
         "layers": list(layers),
         "config": config,
         "retries": retries,
+        "home": str(home) if home else "",
         "points": as_text([point]),
     }
     command = [sys.executable, "-m", "taxi_platform_tests.faults.held", json.dumps(task)]
@@ -70,7 +83,9 @@ def held_run(
 def main(text: str) -> None:
     """Run what `held_run` asks for."""
     task = json.loads(text)
-    platform = Platform(Path(task["data_dir"]), task["source"], lake_url=task["lake_url"])
+    platform = Platform(
+        Path(task["data_dir"]), task["source"], lake_url=task["lake_url"], warehouse_url=task["warehouse_url"]
+    )
     job = dg.define_asset_job(
         "held_job",
         dg.AssetSelection.assets(*([layer, "green_trips"] for layer in task["layers"])),
@@ -78,7 +93,8 @@ def main(text: str) -> None:
         op_retry_policy=dg.RetryPolicy(max_retries=task["retries"]),
     )
     defs = dg.Definitions.merge(platform.defs, dg.Definitions(jobs=[job]))
-    with dg.DagsterInstance.ephemeral() as instance:
+    home = task["home"]
+    with dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance:
         Tracer(points_of(task["points"]), kill=False, hold=True).start()
         result = defs.resolve_job_def("held_job").execute_in_process(
             instance=instance, partition_key=task["month"], run_config=task["config"], raise_on_error=False

@@ -59,6 +59,7 @@ class Version:
             yield {
                 **TRIP,
                 "lpep_pickup_datetime": f"{self.month}-05 10:{number // 60 % 60:02}:{number % 60:02}",
+                "lpep_dropoff_datetime": f"{self.month}-05 12:00:00",
                 "trip_distance": str(number),
                 "store_and_fwd_flag": seal,
                 "passenger_count": str(min(number % _TURNED_AWAY_EVERY, 1)),

@@ -43,12 +43,23 @@ BETWEEN_PUBLICATIONS = Point(
 NOT_RECORDED = Point(
     "in the warehouse, not yet in Dagster's records", Spot(_OF_WAREHOUSE, "WarehouseIOManager.handle_output", RETURN)
 )
+RAW_NOT_RECORDED = Point("raw file not yet in Dagster's records", Spot(_OF_FILES, "RawIOManager.handle_output", RETURN))
+NOTHING_PUBLISHED = Point("cleaned, nothing published", Spot(_EDITIONS, "MonthFiles.publish", CALL))
+CLEANED_NOT_RECORDED = Point(
+    "cleaned rows not yet in Dagster's records", Spot(_OF_FILES, "ParquetIOManager.handle_output", RETURN, nth=2)
+)
+CHECKING_CLEANED = Point("during the checks of the cleaned rows", Spot(_FINDINGS, "rows_are_conserved", RETURN))
+LAKE_NOT_RECORDED = Point(
+    "in the lake, not yet in Dagster's records", Spot(_OF_LAKE, "LakeIOManager.handle_output", RETURN)
+)
+CHECKING_LAKE = Point("during the check of the lake", Spot(_FINDINGS, "lake_matches_cleaned", CALL))
+CHECKING_TABLE = Point("during the check of the table", Spot(_FINDINGS, "table_matches_lake", CALL))
 _FILES_OF_A_MONTH = (
     DOWNLOADING,
     Point("downloaded, not yet verified", Spot(_SOURCE, "_take", CALL)),
     Point("verified, not yet published", Spot(_SOURCE, "_take", "publish(part, raw.path)")),
     Point("raw file published, without its provenance", Spot(_SOURCE, "_take", "raw.record()")),
-    Point("raw file not yet in Dagster's records", Spot(_OF_FILES, "RawIOManager.handle_output", RETURN)),
+    RAW_NOT_RECORDED,
     Point(
         "while the raw file is scanned",
         Spot(_STAGE, "fill_stage", "con.execute(_stage_sql("),
@@ -65,16 +76,14 @@ _FILES_OF_A_MONTH = (
         Spot(_CLEAN, "clean", "COPY ({turned_away})"),
         Spot(_CLEAN, "clean", RETURN),
     ),
-    Point("cleaned, nothing published", Spot(_EDITIONS, "MonthFiles.publish", CALL)),
+    NOTHING_PUBLISHED,
     BETWEEN_PUBLICATIONS,
-    Point(
-        "cleaned rows not yet in Dagster's records", Spot(_OF_FILES, "ParquetIOManager.handle_output", RETURN, nth=2)
-    ),
-    Point("during the checks of the cleaned rows", Spot(_FINDINGS, "rows_are_conserved", RETURN)),
-    Point("in the lake, not yet in Dagster's records", Spot(_OF_LAKE, "LakeIOManager.handle_output", RETURN)),
-    Point("during the check of the lake", Spot(_FINDINGS, "lake_matches_cleaned", CALL)),
+    CLEANED_NOT_RECORDED,
+    CHECKING_CLEANED,
+    LAKE_NOT_RECORDED,
+    CHECKING_LAKE,
     NOT_RECORDED,
-    Point("during the check of the table", Spot(_FINDINGS, "table_matches_lake", CALL)),
+    CHECKING_TABLE,
 )
 
 COPYING_TO_LAKE = Point(

@@ -6,8 +6,6 @@ that made them, and those with what was published.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import re
 import signal
@@ -15,26 +13,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dagster as dg
-import pyarrow.parquet as pq
 
-from taxi_platform.core.catalog import load_catalog
 from taxi_platform_tests.core.source.server import Answer, Request, Server, StoredFile, running_server
-from taxi_platform_tests.faults.months import MONTH, NEIGHBOUR, NUMBER, OTHER_MONTH, SEAL, VERSIONS, Version
+from taxi_platform_tests.faults.months import MONTH, NEIGHBOUR, OTHER_MONTH, VERSIONS, Version
 from taxi_platform_tests.faults.points import DOWNLOADING
-from taxi_platform_tests.faults.stores import COMBINATIONS, Lake, Row, Servers, Warehouse
+from taxi_platform_tests.faults.seen import COLUMNS, TABLE, Month, lake_key, month_in, unlike
+from taxi_platform_tests.faults.stores import COMBINATIONS, Lake, Servers, Warehouse
 from taxi_platform_tests.faults.tracer import Point, as_text
 
 ROOT = Path(__file__).parents[2]
-TABLE = "table"
 LAYERS = ("raw", "cleaned", "quarantine", "lake", TABLE)
-LAKE_KEYS = {month: f"green_trips/source_month={month}/green_tripdata_{month}.parquet" for month in (MONTH, NEIGHBOUR)}
+LAKE_KEYS = {month: lake_key(month) for month in (MONTH, NEIGHBOUR)}
 #: A real instance. What steps print is not collected: two more processes for each run would do that.
 _DAGSTER = """
 telemetry:
@@ -62,37 +57,6 @@ class Kill:
 
     def __str__(self) -> str:
         return f"{self.point.name} ({self.share:.0%} of it)" if self.point.lasts else self.point.name
-
-
-#: Of the table and the files, numbers and seals first: by them people, and the order of rows, tell what is there.
-COLUMNS = (
-    *(NUMBER, SEAL),
-    *(it.name for it in load_catalog().trips["green"].stored_columns if it.name not in (NUMBER, SEAL)),
-)
-
-
-@dataclass(frozen=True)
-class Month:
-    """A month in the stores.
-
-    Attributes:
-        files: The bytes of each layer that is a file or an object; none where there is no such file.
-        rows: Its rows in the table, in the order of their numbers.
-    """
-
-    files: Mapping[str, bytes]
-    rows: Sequence[Row]
-
-    def is_like(self, other: Month, layer: str) -> bool:
-        """Whether a layer is the same in both."""
-        return self.rows == other.rows if layer == TABLE else self.files[layer] == other.files[layer]
-
-    def shown(self, layer: str) -> str:
-        """What a layer holds, for people."""
-        if layer != TABLE:
-            return f"{len(self.files[layer])} bytes {hashlib.sha256(self.files[layer]).hexdigest()[:12]}"
-        versions = Counter(str(seal).partition(":")[0] for _, seal, *_ in self.rows)
-        return f"{dict(versions)} rows with {len({number for number, *_ in self.rows})} numbers"
 
 
 @dataclass
@@ -139,7 +103,7 @@ class World:
             if month == NEIGHBOUR:
                 return
             version, seen = VERSIONS[self.coming], self._look()
-            problems = [*_unlike(version, seen), *_unlike(OTHER_MONTH, seen)]
+            problems = [*unlike(version, seen[MONTH]), *unlike(OTHER_MONTH, seen[NEIGHBOUR])]
             if problems:
                 raise RuntimeError(f"a run that nobody killed: {'; '.join(problems)}")
             self._undisturbed[version.name] = seen[MONTH]
@@ -192,7 +156,7 @@ class World:
             return [str(error)]
         self._allowed = {layer: {version.name} for layer in LAYERS}
         seen = self._look()
-        problems = [*self._wrong(seen), *_unlike(version, seen), *self.left_over(), *self._unrecorded(run)]
+        problems = [*self._wrong(seen), *unlike(version, seen[MONTH]), *self.left_over(), *self._unrecorded(run)]
         self.holds = version.name
         return problems
 
@@ -286,14 +250,7 @@ class World:
         objects, rows = self.lake.objects(), self.warehouse.rows(COLUMNS)
         seen: dict[str, Month] = {}
         for month in {MONTH, NEIGHBOUR} | rows.keys():
-            paths = {
-                "raw": self.data / "raw" / "green" / month / f"green_tripdata_{month}.csv.gz",
-                "cleaned": self.data / "cleaned" / "green" / f"{month}.parquet",
-                "quarantine": self.data / "quarantine" / "green" / f"{month}.parquet",
-            }
-            files = {layer: path.read_bytes() if path.exists() else b"" for layer, path in paths.items()}
-            files["lake"] = objects.get(LAKE_KEYS.get(month, ""), b"")
-            seen[month] = Month(files, _in_order(rows.get(month, [])))
+            seen[month] = month_in(self.data, objects, rows, month)
         return seen
 
     def _wrong(self, seen: Mapping[str, Month]) -> Iterator[str]:
@@ -346,29 +303,6 @@ def prepared_world(combination: str, servers: Servers, folder: Path) -> Generato
             world = World(folder, lake, warehouse, web, dagster)
             world.prepare([point for point in kind.points if point.lasts])
             yield world
-
-
-def _unlike(version: Version, seen: Mapping[str, Month]) -> Iterator[str]:
-    """In what the stores are not what was published: rows in = cleaned + quarantined rows, and table = lake."""
-    month = seen[version.month]
-    if month.files["raw"] != version.body:
-        yield "the raw file is not what was published"
-    for layer, expected in (("cleaned", version.kept), ("quarantine", version.turned_away)):
-        rows = _rows_in(month.files[layer], (NUMBER, SEAL))
-        if len(rows) != len(expected) or dict(rows) != expected:
-            yield f"{layer}: not the {len(expected)} rows that were published, but {len(rows)}"
-    in_lake = Month({}, _in_order(_rows_in(month.files["lake"], COLUMNS)))
-    if not in_lake.is_like(month, TABLE):
-        yield f"{in_lake.shown(TABLE)} in the lake, {month.shown(TABLE)} in the table"
-
-
-def _rows_in(parquet: bytes, columns: Sequence[str]) -> list[Row]:
-    table = pq.read_table(io.BytesIO(parquet), columns=list(columns))
-    return list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
-
-
-def _in_order(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row[0], row[1]))
 
 
 def _durations(said: str) -> dict[str, float]:

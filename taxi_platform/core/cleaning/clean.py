@@ -21,7 +21,7 @@ from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.headers import find_headers, require_whole_header
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge, names_of
 from taxi_platform.core.cleaning.reading import is_refusal, readers
-from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, staged_columns, unreadable_bits
+from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, numbered, staged_columns, unreadable_bits
 from taxi_platform.core.cleaning.telling import told_of
 from taxi_platform.core.engine import literal
 from taxi_platform.core.errors import TaxiPlatformError
@@ -98,15 +98,12 @@ def clean(
     """
     started = time.monotonic()
     with engine.connect(work / "spill") as con:
-        # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
-        # And where a file's own statistics say that all its times are in range, it would not look.
-        con.execute("SET disabled_optimizers = 'statistics_propagation'")
         judge = Judge(contract, actions)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
         table = _staged(con, contract, month, raw, judge, work)
         staged = staged_columns(contract, table, judge)
-        headers = find_headers(contract, month, raw, con)
+        headers = find_headers(contract, month, raw, table, con)
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             mark_duplicates(con, staged, judge)
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
@@ -131,12 +128,13 @@ def clean(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns
         )
         cleaned, quarantine = work / "cleaned.parquet", work / "quarantine.parquet"
+        options = copy_options(lineage, row_bytes=_row_bytes(con, staged))
         con.execute(
             f"COPY (SELECT {columns} FROM stage.trips WHERE broken & {judge.rejecting} = 0) "
-            f"TO {literal(str(cleaned))} {copy_options(lineage)}"
+            f"TO {literal(str(cleaned))} {options}"
         )
         turned_away = _quarantine_sql(contract, raw, columns, judge)
-        con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {copy_options(lineage)}")
+        con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {options}")
     return CleanedMonth(
         cleaned=ParquetFile(cleaned),
         quarantine=ParquetFile(quarantine),
@@ -152,7 +150,7 @@ def _staged(
     con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, judge: Judge, work: Path
 ) -> RawTable:
     """Read the raw file into the stage, by the first reader that yields every row."""
-    reason = "a reader lost rows"
+    refused: duckdb.Error | None = None
     for read in readers(raw, con, work):
         try:
             table = read()
@@ -164,12 +162,14 @@ def _staged(
         except duckdb.Error as error:
             if not is_refusal(error):
                 raise
-            reason = str(error).splitlines()[0]
+            refused = refused or error
+    if isinstance(refused, duckdb.OutOfMemoryException):
+        raise refused
     raise TaxiPlatformError(
         f"not all of the file's {raw.rows:,} rows could be read",
         about=f"{contract.dataset} {month}",
         where=str(raw.path),
-        cause=reason,
+        cause=str(refused).splitlines()[0] if refused else "a reader lost rows",
         fix="fetch the month anew by deleting its folder; if it stays so, take it from another source, and report it",
     )
 
@@ -195,6 +195,16 @@ def _count(con: duckdb.DuckDBPyConnection, judge: Judge) -> tuple[tuple[RuleCoun
     return tuple(counts), among(0, rejected=False), among(0, rejected=True), malformed
 
 
+def _row_bytes(con: duckdb.DuckDBPyConnection, staged: list[str]) -> int:
+    """How large the texts of a row are; only what no contract knows may make them large."""
+    if EXTRA_COLUMNS not in staged:
+        return 0
+    ((size,), *_) = con.execute(
+        f"SELECT coalesce(avg(strlen({EXTRA_COLUMNS})), 0) + coalesce(avg(strlen(original)), 0) FROM stage.trips"
+    ).fetchall()
+    return int(size)
+
+
 def _unknown_columns(
     con: duckdb.DuckDBPyConnection, contract: TripContract, table: RawTable, staged: list[str]
 ) -> dict[str, str]:
@@ -213,29 +223,18 @@ def _unknown_columns(
 
 
 def _quarantine_sql(contract: TripContract, raw: RawFile, columns: str, judge: Judge) -> str:
-    """The rows turned away, each with its reasons and the row as published, in the order of the file.
-
-    The scan numbers only the rows it yields; each malformed line before a row shifts its number by one.
-    """
+    """The rows turned away, each with its reasons and the row as published, in the order of the file."""
     nothing = ", ".join(f"NULL::{column.type.duckdb} AS {column.name}" for column in contract.stored_columns)
     origin = f"{literal(raw.path.name)} AS source_file, {literal(contract.version)} AS contract_version"
     return f"""
-        WITH shifts AS (
-            SELECT row_number - n + 1 AS from_rank, n
-            FROM (SELECT row_number, row_number() OVER (ORDER BY row_number) AS n FROM stage.malformed)
-        ), steps AS (
-            SELECT from_rank, max(n) AS shift FROM shifts GROUP BY from_rank
-        ), rejected AS (
-            SELECT rowid + 1 AS rank, * FROM stage.trips WHERE broken & {judge.rejecting} > 0
-        )
         SELECT
-            (rank + coalesce(shift, 0))::BIGINT AS row_number,
+            row_number,
             {judge.names} AS broken_rules,
             {names_of("unreadable_bits", unreadable_bits(contract))} AS unreadable_columns,
             {origin},
             {columns},
             original
-        FROM rejected ASOF LEFT JOIN steps ON rank >= from_rank
+        FROM ({numbered(f"broken & {judge.rejecting} > 0")})
         UNION ALL
         SELECT row_number, [{literal(judge.unreadable_rule)}], [], {origin},
                {nothing}, to_json({{"line": line}})::VARCHAR

@@ -71,6 +71,11 @@ def unknown_fields(contract: TripContract, fields: tuple[RawField, ...]) -> tupl
     )
 
 
+def is_plain_text(field: RawField) -> bool:
+    """Whether a field's values are text, or numbers, of which there is one way to write them."""
+    return field.type in ("VARCHAR", '"NULL"', *_INTEGERS, *_FLOATS)
+
+
 def extra_columns(contract: TripContract, fields: tuple[RawField, ...], *, with_broken: bool) -> str:
     """SQL for the values no canonical column holds, as a JSON object by published name; null where there are none.
 
@@ -159,7 +164,7 @@ def _as_json(field: RawField) -> str:
 
 
 def _filled_text(field: RawField) -> str:
-    text = f"nullif(trim({field.column}::VARCHAR), '')"
+    text = f"nullif(trim({field.column}::VARCHAR, ' \t'), '')"
     return f"if(isnan({field.column}), NULL, {text})" if field.type in _FLOATS else text
 
 
@@ -190,8 +195,8 @@ def _text(field: RawField) -> str:
         return f"if({is_whole}, {source}::BIGINT::VARCHAR, nullif({source}::VARCHAR, 'nan'))"
     text = source if field.type == "VARCHAR" else f"{source}::VARCHAR"
     # Looking for what might be trimmed costs a third of trimming.
-    is_framed = f"contains({text}, ' ') OR contains({text}, '\"')"
-    return f"nullif(if({is_framed}, trim({text}, ' \"'), {text}), '')"
+    is_framed = f"contains({text}, ' ') OR contains({text}, '\"') OR contains({text}, '\t')"
+    return f"nullif(if({is_framed}, trim({text}, ' \t\"'), {text}), '')"
 
 
 def _cast(field: RawField, kind: str) -> tuple[dict[str, str], str]:
@@ -250,7 +255,7 @@ def _wall_clock(instant: str, zone: str) -> str:
 
 def _is_filled(field: RawField) -> str:
     if field.type == "VARCHAR":
-        return f"coalesce(trim({field.column}) <> '', false)"
+        return f"coalesce(trim({field.column}, ' \t') <> '', false)"
     if field.type in _FLOATS:
         return f"{field.column} IS NOT NULL AND NOT isnan({field.column})"  # pandas writes a missing number as NaN
     return f"{field.column} IS NOT NULL"

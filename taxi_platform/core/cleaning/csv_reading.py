@@ -19,10 +19,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.core.cleaning.fields import RawField, RawTable, fields_of
+from taxi_platform.core.cleaning.fields import RawField, RawTable, fields_of, is_wide, rows_at_once
 from taxi_platform.core.engine import parquet, path_literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.room import require_room
+from taxi_platform.core.showing import shown
 from taxi_platform.core.source.contents import DAMAGED, Contents, unpacking
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import LONGEST_LINE, CsvText, examine, plain_blocks
@@ -84,6 +85,8 @@ def csv_table(raw: RawFile, work: Path) -> RawTable:
     try:
         text = _text_of(raw)
         layout = _layout(raw)
+        if is_wide(layout.width):
+            return line_table(raw, work)
         path = _plain_file(raw, text, work)
     except DAMAGED as error:
         raise TaxiPlatformError(
@@ -124,9 +127,9 @@ def line_table(raw: RawFile, work: Path) -> RawTable:
     schema = pa.schema(
         [("row_number", pa.int64()), ("line", pa.string()), *((column, pa.string()) for column in columns)]
     )
-    rows, overfull = _rows_by_line(raw, layout), 0
+    rows, overfull, at_once = _rows_by_line(raw, layout), 0, rows_at_once(layout.width, _BATCH_LINES)
     with pq.ParquetWriter(path, schema) as writer:
-        while batch := list(islice(rows, _BATCH_LINES)):
+        while batch := list(islice(rows, at_once)):
             values = {name: list(column) for name, column in zip(schema.names, zip(*batch, strict=True), strict=True)}
             writer.write_table(pa.Table.from_pydict(values, schema=schema))
             if layout.width > len(columns):
@@ -200,7 +203,8 @@ def _misfit(raw: RawFile, what: str) -> TaxiPlatformError:
     return TaxiPlatformError(
         f"the file's header does not fit its rows: {what}",
         where=str(raw.path),
-        cause="a name is missing or too many, and nobody can tell which: values would stand in the wrong columns",
+        cause="a name is missing or too many, or the first line is no header, and nobody can tell which: values would "
+        f"stand in the wrong columns. The first line is {shown(next(_lines_of(raw, peeking=True)))!r}",
         fix="mend the header, or take the month from another source",
     )
 

@@ -11,6 +11,21 @@ from dataclasses import dataclass
 
 from taxi_platform.core.catalog.model import normalized
 
+#: Fields from which on a file is wide: TLC's widest have 25. It is read in small blocks by one thread, so that memory
+#: does not grow by the fields times the rows of a block.
+WIDE = 200
+_CELLS_AT_ONCE = 1 << 19
+
+
+def is_wide(fields: int) -> bool:
+    """Whether a file of so many fields is read as a wide one."""
+    return fields > WIDE
+
+
+def rows_at_once(fields: int, usual: int) -> int:
+    """How many rows of a file of so many fields are held at a time; as many as usual where the file is not wide."""
+    return min(usual, max(64, _CELLS_AT_ONCE // fields)) if is_wide(fields) else usual
+
 
 @dataclass(frozen=True)
 class RawField:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
 from taxi_platform.core.catalog.model import TripContract, normalized
 from taxi_platform.core.cleaning.fields import RawTable
+from taxi_platform.core.cleaning.stage import numbered
 from taxi_platform.core.engine import literal
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.month import Month
@@ -18,6 +20,10 @@ from taxi_platform.core.source.files import RawFile
 #: Suspected lines looked at; a file of more headers than that is cut off here, its first ones have told enough.
 _LOOKED_AT = 1_000
 _SHOWN_NAMES = 30
+#: What stands between the fields of files that are called CSV and are none of ours.
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "`|`", ":": "colons"}
+#: A number or a time; a blank and a letter's case are of no account.
+_NO_NAME = re.compile(r"[\d.+:\s/-]*\d[\d.+:\s/-]*")
 
 
 def require_whole_header(contract: TripContract, month: Month, raw: RawFile, table: RawTable) -> None:
@@ -32,13 +38,15 @@ def require_whole_header(contract: TripContract, month: Month, raw: RawFile, tab
     here = {_named(contract, field.name) for field in table.fields}
     missing = [column.name for column in contract.columns if column.required and column.name not in here]
     if missing:
-        shown = ", ".join(field.name for field in table.fields[:_SHOWN_NAMES]) or "none"
+        names = [field.name for field in table.fields]
+        cause, fix = _why_missing(contract, month, raw, names)
+        has = ", ".join(names[:_SHOWN_NAMES])[:300] or "none"
         raise TaxiPlatformError(
-            f"the file has no column for {', '.join(missing)}; it has {shown[:300]}",
+            f"the file has no column for {', '.join(missing)}; it has {has}",
             about=f"{contract.dataset} {month}",
             where=str(raw.path),
-            cause="this is no file of this dataset, or TLC renamed a column",
-            fix=f"if it was renamed, add the new name to the column's `names` in {contract.dataset}.yaml",
+            cause=cause,
+            fix=fix,
         )
     if not table.surplus:
         return
@@ -54,62 +62,85 @@ def require_whole_header(contract: TripContract, month: Month, raw: RawFile, tab
         )
 
 
-def find_headers(contract: TripContract, month: Month, raw: RawFile, con: duckdb.DuckDBPyConnection) -> list[int]:
+def _why_missing(contract: TripContract, month: Month, raw: RawFile, names: Sequence[str]) -> tuple[str, str]:
+    """Why a header lacks what the contract requires, and what mends it."""
+    line = ",".join(names)
+    for separator, called in _SEPARATORS.items():
+        if sum(_named(contract, name) is not None for name in line.split(separator)) > 1:
+            return (
+                f"its fields are separated by {called}, and those of a CSV are by commas",
+                "write it with commas, or take the month from another source",
+            )
+    if any(_NO_NAME.fullmatch(_bare(name)) for name in names):
+        header = ",".join(contract.layout_of(month, raw.edition).header)
+        return (
+            "its first line holds values and not names: the header is missing",
+            f"write the month's header before it, {header}, or take the month from another source",
+        )
+    return (
+        "this is no file of this dataset, or TLC renamed a column",
+        f"if it was renamed, add the new name to the column's `names` in {contract.dataset}.yaml",
+    )
+
+
+def find_headers(
+    contract: TripContract, month: Month, raw: RawFile, table: RawTable, con: duckdb.DuckDBPyConnection
+) -> list[int]:
     """The numbers of the rows that say the header again: rows whose values do not convert, in the quarantine as such.
 
     Raises:
         TaxiPlatformError: A row is a header of another order or of other names: what follows it is not what the first
             header says.
     """
+    header = [normalized(_bare(field.name)) for field in table.fields]
     again: list[int] = []
     for number, said in _suspects(contract, con):
-        is_same = all(normalized(_bare(value)) == normalized(_bare(name)) for name, value in said)
-        values = [_bare(value) for _, value in said if value.strip()]
-        if not is_same and sum(_named(contract, value) is not None for value in values) * 2 < len(values):
-            continue  # a row with a name in it
-        if not is_same:
+        values = [_bare(value) for value in said]
+        filled = [value for value in values if value]
+        # Rows may be wider than their header, and the header again is as wide as ever or has commas at its end.
+        if [normalized(value) for value in values[: len(header)]] == header and not any(values[len(header) :]):
+            again.append(number)
+        elif sum(_named(contract, value) is not None for value in filled) * 2 >= len(filled):
             raise TaxiPlatformError(
-                f"row {number:,} is a second header, and not that of the rows before it: {', '.join(values)[:300]}",
+                f"row {number:,} is a second header, and not that of the rows before it: {', '.join(filled)[:300]}",
                 about=f"{contract.dataset} {month}",
                 where=str(raw.path),
                 cause="files of different layouts were put one behind the other: what follows has other columns",
                 fix="take the month from its own file",
             )
-        again.append(number)
-    return again
+    return sorted(again)
 
 
-def _suspects(contract: TripContract, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[int, list[tuple[str, str]]]]:
-    """Rows in which a required column holds a name, and malformed lines that have one in them: (name, value) pairs."""
+def _suspects(contract: TripContract, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[int, list[str]]]:
+    """Rows in which a required column holds a name, and malformed lines that have one in them: number and values."""
     names = [name for column in contract.columns for name in column.published_names]
     required = [name for column in contract.columns if column.required for name in column.published_names]
     rows = con.execute(
         f"""
-        WITH shifts AS (  -- the scan numbers only the rows it yields; each malformed line before one shifts it
-            SELECT row_number - row_number() OVER (ORDER BY row_number) + 1 AS from_rank FROM stage.malformed
-        )
-        SELECT trips.rowid + 1 + (SELECT count(*) FROM shifts WHERE from_rank <= trips.rowid + 1), original
-        FROM stage.trips AS trips
-        WHERE original IS NOT NULL AND unreadable_bits > 0 AND list_has_any(
+        SELECT row_number, original
+        FROM ({numbered("original IS NOT NULL AND unreadable_bits > 0")})
+        WHERE list_has_any(
             list_transform(json_extract_string(original, '$.*'), lambda it: trim(lower(it), ' "{BOM}')),
             [{_literals(names)}]
         )
+        ORDER BY row_number
         LIMIT {_LOOKED_AT}
         """
     ).fetchall()
     for number, original in rows:
-        yield number, [(str(name), str(value or "")) for name, value in json.loads(original).items()]
+        yield number, [str(value or "") for value in json.loads(original).values()]
     lines = con.execute(
         f"""
         SELECT row_number, line FROM stage.malformed
         WHERE list_has_any(
             list_transform(string_split(lower(line), ','), lambda it: trim(it, ' "{BOM}')), [{_literals(required)}]
         )
+        ORDER BY row_number
         LIMIT {_LOOKED_AT}
         """
     ).fetchall()
     for number, line in lines:
-        yield number, [("", value) for value in line.split(",")]
+        yield number, line.split(",")
 
 
 def _literals(names: Iterable[str]) -> str:

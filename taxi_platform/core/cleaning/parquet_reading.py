@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.core.cleaning.fields import RawTable, fields_of
+from taxi_platform.core.cleaning.fields import RawTable, fields_of, is_wide, rows_at_once
 from taxi_platform.core.engine import parquet
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.parquet import read_footer, schema_of_arrow
@@ -26,6 +26,8 @@ from taxi_platform.core.source.text import MOST_FIELDS
 
 _BATCH_ROWS = 1 << 16
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?(?::?00)?")
+#: What stands in no text: the bytes of shapes and other machines' numbers have some.
+_CONTROLS = "[\\x00-\\x08\\x0e-\\x1f]"
 _PYTZ = re.compile(r"pytz\.FixedOffset\((-?\d{1,4})\)")
 _NAMES_OF_UTC = ("utc", "z", "zulu", "gmt", "etc/utc", "etc/gmt", "universal", "etc/universal", "+00:00", "-00:00")
 #: The zone of an instant that names none.
@@ -53,8 +55,9 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
             fix="take the month without the columns that were joined to it",
         )
     kinds: list[pa.DataType] = schema.types
-    if any(map(pa.types.is_decimal256, kinds)):
-        return rewritten_table(raw, con, work)  # DuckDB would read a double
+    # DuckDB would read a double where there are so many digits, and of a wide file too many rows at a time.
+    if any(map(pa.types.is_decimal256, kinds)) or is_wide(len(kinds)) or _texts_in_bytes(raw.path, schema):
+        return rewritten_table(raw, con, work)
     return _table(raw.path, footer, con)
 
 
@@ -62,20 +65,54 @@ def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) ->
     """A Parquet file that DuckDB does not read as it is, written anew; text that is not UTF-8 is read as latin-1."""
     path = work / "rewritten.parquet"
     odd: set[str] = set()
-    with pq.ParquetFile(raw.path) as file:
+    # Times of 96 bits reach further than those that pyarrow would make of them.
+    with pq.ParquetFile(raw.path, coerce_int96_timestamp_unit="us") as file:
         published = file.schema_arrow
-        names, kinds = published.names, [_readable(it) for it in published.types]
+        texts = _texts_in_bytes(raw.path, published)
+        names = published.names
+        kinds = [
+            pa.string() if name in texts else _readable(it) for name, it in zip(names, published.types, strict=True)
+        ]
         schema = pa.schema(list(zip(names, kinds, strict=True)))
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-            for batch in cast(Any, file).iter_batches(_BATCH_ROWS):
+            for batch in cast(Any, file).iter_batches(rows_at_once(len(names), _BATCH_ROWS)):
                 columns: list[Any] = []
                 for name, values, kind in zip(names, batch.columns, kinds, strict=True):
                     readable, is_odd = _as_readable(values, kind)
                     columns.append(readable)
                     odd |= {name} if is_odd else set()
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-    told = tuple(f"text of {name} that is not UTF-8 was read as latin-1" for name in names if name in odd)
-    return replace(_table(path, read_footer(raw.path), con), told=told)
+    told = [f"text of {name} that is not UTF-8 was read as latin-1" for name in names if name in odd]
+    told += [f"{name} holds bytes, which are text and were read as such" for name in names if name in texts]
+    return replace(_table(path, read_footer(raw.path), con), told=tuple(told))
+
+
+def _texts_in_bytes(path: Path, schema: pa.Schema) -> set[str]:
+    """The columns of bytes that hold nothing but text, as some programs write it without saying so."""
+    kinds = zip(schema.names, cast(list[Any], schema.types), strict=True)
+    texts = {
+        name
+        for name, kind in kinds
+        if schema.names.count(name) == 1
+        and (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+    }
+    if not texts:
+        return texts
+    with pq.ParquetFile(path) as file:
+        for batch in cast(Any, file).iter_batches(_BATCH_ROWS, columns=sorted(texts)):
+            texts -= {name for name in texts if not _is_text(batch.column(name))}
+    return texts
+
+
+def _is_text(values: Any) -> bool:
+    # Only who has such a column waits for pyarrow's functions to be imported.
+    import pyarrow.compute as pc
+
+    try:
+        texts: Any = values.cast(pa.large_binary()).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return not cast(Any, pc).match_substring_regex(texts, _CONTROLS).true_count
 
 
 def _table(path: Path, footer: pq.FileMetaData, con: duckdb.DuckDBPyConnection) -> RawTable:

@@ -2,7 +2,8 @@
 
 `stage.trips` has the rows in the order of the file: the columns the file has anything for; `broken`, the rules a row
 breaks; `unreadable_bits`, the columns whose value did not convert; and `original`, the row as published, of those that
-will be turned away. `stage.malformed` has the lines that are no rows.
+will be turned away. `stage.malformed` has the lines that are no rows, and `stage.steps` by how many of those the
+numbers of later rows are shifted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import duckdb
 
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, RuleAction, TripContract
 from taxi_platform.core.cleaning.conversion import NO_EXTRA, conversions, extra_columns
-from taxi_platform.core.cleaning.fields import RawTable
+from taxi_platform.core.cleaning.fields import RawTable, is_wide
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge
 from taxi_platform.core.cleaning.reading import is_every_row
 from taxi_platform.core.engine import identifier
@@ -36,6 +37,7 @@ def fill_stage(
     Raises:
         duckdb.Error: The reader stops at the file's bytes (`reading.REFUSED`), or something is wrong with the platform.
     """
+    _set_up(con, table)
     con.execute(_stage_sql(contract, month, table, judge))
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
@@ -45,7 +47,25 @@ def fill_stage(
     if raw.cut_line is not None and (not malformed or last != raw.rows):
         con.execute("DELETE FROM stage.trips WHERE rowid = (SELECT max(rowid) FROM stage.trips)")
         con.execute("INSERT INTO stage.malformed VALUES (?, ?)", [raw.rows, raw.cut_line])
+    con.execute("""
+        CREATE OR REPLACE TABLE stage.steps AS
+        SELECT row_number - n + 1 AS from_rank, max(n) AS shift
+        FROM (SELECT row_number, row_number() OVER (ORDER BY row_number) AS n FROM stage.malformed)
+        GROUP BY from_rank
+    """)
     return True
+
+
+def numbered(condition: str) -> str:
+    """A query for the staged rows of which a condition is true, with `row_number`: their number in the file, 1-based.
+
+    The scan numbers only the rows it yields; each malformed line before a row shifts its number by one.
+    """
+    return f"""
+        SELECT (rank + coalesce(shift, 0))::BIGINT AS row_number, chosen.*
+        FROM (SELECT rowid + 1 AS rank, * FROM stage.trips WHERE {condition}) AS chosen
+        ASOF LEFT JOIN stage.steps ON rank >= from_rank
+    """
 
 
 def mark_duplicates(con: duckdb.DuckDBPyConnection, staged: list[str], judge: Judge) -> None:
@@ -75,6 +95,16 @@ def staged_columns(contract: TripContract, table: RawTable, judge: Judge) -> lis
 def unreadable_bits(contract: TripContract) -> dict[str, int]:
     """The bit that says of a row that its value of a column did not convert."""
     return {column.name: 1 << place for place, column in enumerate(contract.columns)}
+
+
+def _set_up(con: duckdb.DuckDBPyConnection, table: RawTable) -> None:
+    # DuckDB would declare a column REQUIRED in months in which it happens to be full: another schema every month.
+    # And where a file's own statistics say that all its times are in range, it would not look.
+    switched_off = ["statistics_propagation"]
+    if is_wide(len(table.fields)):
+        switched_off.append("common_subexpressions")  # its time is quadratic in their number
+        con.execute("SET threads = 1")  # each has buffers of its own for every expression
+    con.execute(f"SET disabled_optimizers = '{','.join(switched_off)}'")
 
 
 def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Judge) -> str:

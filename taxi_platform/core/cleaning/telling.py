@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from taxi_platform.core.catalog.model import ColumnType, TripContract
-from taxi_platform.core.cleaning.conversion import conversions
+from taxi_platform.core.cleaning.conversion import conversions, is_plain_text
 from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.parquet_reading import UTC
 from taxi_platform.core.source.files import RawFile
@@ -23,7 +23,13 @@ def told_of(contract: TripContract, raw: RawFile, table: RawTable, headers: Sequ
         table: How it was read.
         headers: The numbers of the rows that say the header again.
     """
-    return [*_of_bytes(raw), *table.told, *_of_times(contract, table), *_of_headers(headers)]
+    return [
+        *_of_bytes(raw),
+        *table.told,
+        *_of_times(contract, table),
+        *_of_texts(contract, table),
+        *_of_headers(headers),
+    ]
 
 
 def _of_bytes(raw: RawFile) -> Iterator[str]:
@@ -47,6 +53,13 @@ def _of_times(contract: TripContract, table: RawTable) -> Iterator[str]:
                 )
             elif field.zone:
                 yield f"{field.label} holds instants, kept as the wall clock of the time zone it names, {field.zone}"
+
+
+def _of_texts(contract: TripContract, table: RawTable) -> Iterator[str]:
+    for it in conversions(contract, table.fields):
+        for field in it.fields if it.column.type is ColumnType.STRING else ():
+            if not is_plain_text(field):
+                yield f"{field.label} holds {field.type} where text is due, and is kept as that is written"
 
 
 def _of_headers(headers: Sequence[int]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.room import full_disk_told
 from taxi_platform.core.source.arrival import discard
 from taxi_platform.core.source.checksums import verify_checksum
-from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError
+from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError, UnavailableError
 from taxi_platform.core.source.files import Publication, RawFile, Wanted
 from taxi_platform.core.source.footer import rows_in_footer
 from taxi_platform.core.source.inspection import inspect
@@ -34,6 +34,8 @@ _MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 #: Months the course's CSV mirror has; it was frozen in July 2022.
 _MIRRORED = {"yellow": ("2019-01", "2021-07"), "green": ("2019-01", "2021-07"), "fhv": ("2019-01", "2019-12")}
 
+#: Seconds after which waiting for another run is told.
+_UNTOLD = 2.0
 #: Where a file may be, the preferred place first.
 Candidates = Callable[[Wanted], tuple[str, ...]]
 
@@ -133,21 +135,13 @@ class Source:
     def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=LOCK_SECONDS):
-                folder.mkdir(parents=True, exist_ok=True)
-                try:
-                    return self._fetch_alone(wanted, folder, log)
-                finally:
-                    with suppress(OSError):  # not empty: a file, or a part of one to take up, is kept
-                        folder.rmdir()
-        except Timeout as error:
-            raise SourceError(
-                f"another run has been fetching this for over {LOCK_SECONDS / 3600:.0f} h",
-                about=wanted.about,
-                where=str(folder),
-                fix="end that run, then run the month again",
-            ) from error
+        with _alone(FileLock(lock), wanted, log):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                return self._fetch_alone(wanted, folder, log)
+            finally:
+                with suppress(OSError):  # not empty: a file, or a part of one to take up, is kept
+                    folder.rmdir()
 
     def _fetch_alone(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         known = RawFile.in_folder(folder)
@@ -180,6 +174,34 @@ class Source:
             cause="TLC publishes a month 48 to 106 days after its end, or the source never had it",
             fix="take an earlier month, or point TAXI_SOURCE at a source that has this one",
         )
+
+
+@contextmanager
+def _alone(lock: FileLock, wanted: Wanted, log: logging.Logger) -> Generator[None, None, None]:
+    """No other run on this machine fetches the same file during the block.
+
+    Raises:
+        UnavailableError: Another one has not come to its end in `LOCK_SECONDS`.
+    """
+    try:
+        try:
+            lock.acquire(timeout=_UNTOLD)
+        except Timeout:
+            log.warning(
+                f"{wanted.about}: waiting for another run that fetches the same file, for {LOCK_SECONDS:.0f} s at most"
+            )
+            lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as error:
+        raise UnavailableError(
+            f"another run has been fetching this for over {LOCK_SECONDS:.0f} s",
+            about=wanted.about,
+            where=lock.lock_file,
+            fix="end that run, then run the month again",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from taxi_platform.core.source.contents import Contents, Encoding, unpacking
 
 #: Bytes a line may have; TLC's longest have 300.
 LONGEST_LINE = 4 << 20
-#: Columns a file may have; TLC's widest have 25. So many unknown ones take seconds, and twice as many four times that.
+#: Columns a file may have; TLC's widest have 25. Cleaning holds buffers for each: so many fit into a run's memory.
 MOST_FIELDS = 1_500
 
 _CHUNK = 1 << 20

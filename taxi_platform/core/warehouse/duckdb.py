@@ -192,8 +192,12 @@ class DuckDBWarehouse:
             ) from error
 
     def _say_waiting(self, state: tenacity.RetryCallState) -> None:
-        if state.attempt_number in (20, 200):
-            _log.warning("%s is in use by another process: waiting (%.0f s)", self.path, state.seconds_since_start or 0)
+        if state.attempt_number in (10, 200) and state.outcome:
+            waited, told = state.seconds_since_start or 0, str(state.outcome.exception()).splitlines()[0]
+            _log.warning(
+                "%s is in use: waiting (%.0f s, of %.0f s at most); DuckDB says: %s",
+                *(self.path, waited, self.patience, told),
+            )
 
     def _prepare(self, con: duckdb.DuckDBPyConnection, contract: TableContract, columns: tuple[Column, ...]) -> str:
         """Make the table, or give it what its contract has gained; names it as SQL takes it."""

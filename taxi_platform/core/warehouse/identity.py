@@ -8,6 +8,8 @@ from taxi_platform.core.urls import duckdb_path
 
 #: Where libpq goes when nobody says where: https://www.postgresql.org/docs/current/libpq-connect.html
 _PORT = "5432"
+#: What of a connection says where it leads.
+_PLACE = ("service", "host", "hostaddr", "port", "dbname", "user")
 _UNREADABLE = "a store whose URL cannot be read"
 
 
@@ -43,11 +45,16 @@ def _postgres(url: str) -> str:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
-    except psycopg.ProgrammingError:
+        # What the URL leaves out libpq takes from PGHOST and its like; another of them is another place.
+        defaults = {it.keyword.decode(): it.val.decode() for it in psycopg.pq.Conninfo.get_defaults() if it.val}
+        given = {name: defaults[name] for name in _PLACE if name in defaults} | {
+            name: str(value) for name, value in conninfo_to_dict(url).items() if value
+        }
+    except (psycopg.Error, UnicodeError):
         return _UNREADABLE
-    host = (given.get("host") or given.get("hostaddr") or "").lower()
-    port = given.get("port") or _PORT
+    host = (given.get("hostaddr") or given.get("host") or "").lower()  # libpq goes to the address
+    # Of several hosts each may have a port of its own, or leave it out.
+    port = ",".join(it or _PORT for it in given.get("port", "").split(","))
     database = given.get("dbname") or given.get("user") or ""
     if "@" in host + database or not port.replace(",", "").isdigit():
         return _UNREADABLE

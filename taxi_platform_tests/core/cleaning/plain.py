@@ -198,7 +198,7 @@ def _number(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    return (value or "").strip(' "') or None
+    return (value or "").strip(' \t"') or None
 
 
 def _time(value: Any) -> Any:

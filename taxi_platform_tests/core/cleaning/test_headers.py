@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,21 @@ def test_the_same_header_again_is_told_and_turned_away(again: str, tmp_path: Pat
     assert told == "the header stands again in 2 rows, which are in the quarantine: 301, 603"
 
 
+@pytest.mark.parametrize("layout", [it for c in (GREEN, YELLOW) for it in c.layouts if it.junk_fields], ids=str)
+@pytest.mark.parametrize("commas", ["", ",", ",,"], ids=["as the first", "one comma more", "two commas more"])
+def test_the_same_header_again_is_told_where_rows_are_wider_than_it(
+    layout: object, commas: str, tmp_path: Path
+) -> None:
+    contract = GREEN if layout in GREEN.layouts else YELLOW
+    (it,) = [it for it in contract.layouts if it is layout]
+    row = ["2014-01-05 10:00:00" if "pickup_datetime" in name.lower() else "" for name in it.header]
+    good, header = ",".join([*row, *[""] * it.junk_fields]), ",".join(it.header)
+    lines = [*[good] * 30, header + commas, *[good] * 30]
+    outcome = clean_lines(tmp_path, lines, header, contract=contract, key=str(it.since))
+    assert outcome.month.cleaned.lineage.told == ["the header stands again in 1 rows, which are in the quarantine: 31"]
+    assert (outcome.cleaned.num_rows, [row["row_number"] for row in outcome.turned_away]) == (60, [31])
+
+
 def test_a_name_among_the_values_is_no_header(tmp_path: Path) -> None:
     odd = [trip(tpep_pickup_datetime="extra"), trip(store_and_fwd_flag="VendorID", extra="x"), "VendorID,1"]
     outcome = clean_lines(tmp_path, [*[trip()] * 10, *odd])
@@ -116,6 +132,28 @@ def test_a_name_among_the_values_is_no_header(tmp_path: Path) -> None:
 def test_a_file_without_a_header_is_refused_with_what_it_has_for_one(tmp_path: Path) -> None:
     with pytest.raises(TaxiPlatformError, match="no column for pickup_datetime; it has 1, 2021-01-05 10:00:00"):
         clean_lines(tmp_path, [trip()] * 5, trip())
+
+
+@pytest.mark.parametrize(
+    ("separator", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "`|`")], ids=["semicolon", "tab", "bar"]
+)
+def test_fields_that_something_else_than_commas_separates_are_told_by_what_does(
+    separator: str, called: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TaxiPlatformError, match=f"its fields are separated by {re.escape(called)}"):
+        clean_lines(tmp_path, [trip().replace(",", separator)] * 5, HEADER.replace(",", separator))
+
+
+def test_a_file_whose_header_is_missing_is_told_what_to_write_before_it(tmp_path: Path) -> None:
+    with pytest.raises(TaxiPlatformError, match="the header is missing") as refused:
+        clean_lines(tmp_path, [trip()] * 5, trip(VendorID="2"))
+    assert f"write the month's header before it, {HEADER}" in str(refused.value)
+
+
+@pytest.mark.parametrize("first", ["# made by a program", ",,,", "NYC TLC trips,January"])
+def test_a_line_before_the_header_is_shown_in_the_error(first: str, tmp_path: Path) -> None:
+    with pytest.raises(TaxiPlatformError, match=f"the first line is no header.*{re.escape(first)}"):
+        clean_lines(tmp_path, [HEADER, *[trip()] * 5], first)
 
 
 @pytest.mark.parametrize("missing", ["dropOff_datetime", "PUlocationID", "DOlocationID"])

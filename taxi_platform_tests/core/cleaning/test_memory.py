@@ -50,3 +50,36 @@ def test_cleaning_a_month_stays_within_its_memory(rows: int, tmp_path: Path) -> 
     assert cleaned == rows
     assert peak <= LARGEST_RSS_MB
     assert (tmp_path / "clean" / "stage.duckdb").exists() == (rows > STAGE_IN_MEMORY_ROWS)
+
+
+WIDE_AND_MEASURE = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from taxi_platform_tests.core.cleaning.months import TRIP, clean_file
+
+path, columns, rows = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+known = {name: pa.array([value] * rows) for name, value in TRIP.items()}
+table = pa.table(known | {f"x{number}": pa.array(range(number, number + rows)) for number in range(columns)})
+if path.suffix == ".csv":
+    pyarrow.csv.write_csv(table, path)
+else:
+    pq.write_table(table, path)
+del table
+outcome = clean_file(path)
+last = outcome.extras[-1]
+print(outcome.cleaned.num_rows, len(last), last[f"x{columns - 1}"])
+"""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(("columns", "rows"), [(1_450, 2_500), (300, 12_000)])
+def test_many_unknown_columns_of_many_rows_fit_into_a_runs_memory(
+    columns: int, rows: int, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"yellow_tripdata_2021-01.{suffix}"
+    command = [sys.executable, "-c", WIDE_AND_MEASURE, str(path), str(columns), str(rows)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    assert told.split() == [str(rows), str(columns), str(columns + rows - 2)]

@@ -146,3 +146,53 @@ def test_a_parquet_file_of_many_row_groups_keeps_its_order(tmp_path: Path) -> No
 
     assert outcome.column("extra") == [float(number) for number in range(0, rows, 2)]
     assert outcome.quarantine["row_number"].to_pylist() == list(range(2, rows + 1, 2))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.binary(), pa.large_binary(), pa.binary(19)], ids=["bytes", "large bytes", "bytes of one length"]
+)
+def test_bytes_that_are_text_are_read_as_text_and_told(kind: pa.DataType, tmp_path: Path) -> None:
+    """As programs write it that do not say which bytes are text."""
+    times = pa.array([b"2021-01-05 10:00:00", None, b"2021-01-05 10:20:00"], kind)
+    outcome = clean_parquet(tmp_path, {"tpep_dropoff_datetime": times})
+    assert outcome.column("dropoff_datetime") == [datetime(2021, 1, 5, 10), None, datetime(2021, 1, 5, 10, 20)]
+    assert outcome.month.cleaned.lineage.told == [
+        "tpep_dropoff_datetime holds bytes, which are text and were read as such"
+    ]
+
+
+def test_numbers_and_codes_may_be_bytes_that_are_text(tmp_path: Path) -> None:
+    outcome = clean_parquet(tmp_path, {"fare_amount": [b"1.5", b""], "store_and_fwd_flag": [b"Y", b" N "]})
+    assert outcome.column("fare_amount") == [1.5, None]
+    assert outcome.column("store_and_fwd_flag") == ["Y", "N"]
+
+
+@pytest.mark.parametrize("shape", [b"\x01\x02\x00\x00\x00", b"\xff\xfe"], ids=["with a NUL", "not UTF-8"])
+def test_bytes_that_are_no_text_are_kept_as_bytes_are_shown(shape: bytes, tmp_path: Path) -> None:
+    outcome = clean_parquet(tmp_path, {"geometry": [shape, b"text"]})
+    assert outcome.extras[0] == {"geometry": "".join(f"\\x{byte:02X}" for byte in shape)}
+    assert outcome.unknown_columns == {"geometry": "BLOB"}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [pa.array([True, False]), pa.array([["Y"], ["N"]]), pa.array([b"Y", b"\xe9"])],
+    ids=["bool", "list", "bytes"],
+)
+def test_a_column_of_text_that_holds_something_else_is_told_by_its_type(flags: pa.Array, tmp_path: Path) -> None:
+    outcome = clean_parquet(tmp_path, {"store_and_fwd_flag": flags})
+    (told,) = outcome.month.cleaned.lineage.told
+    assert "store_and_fwd_flag holds" in told
+    assert "where text is due" in told
+
+
+def test_times_of_96_bits_reach_as_far_where_the_file_is_written_anew(tmp_path: Path) -> None:
+    """Bytes that are text make the platform write the file anew."""
+    path = tmp_path / "yellow_tripdata_2021-01.parquet"
+    times = [datetime(2021, 1, 5, 10), datetime(3019, 2, 3, 10, 5, 6)]
+    flags = pa.array([b"Y", b"N"])
+    table = pa.table(
+        {"tpep_pickup_datetime": [times[0]] * 2, "tpep_dropoff_datetime": times, "store_and_fwd_flag": flags}
+    )
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True)
+    assert clean_file(path).column("dropoff_datetime") == times

@@ -47,7 +47,7 @@ def split_by_hand(line: str) -> list[str] | None:
 
 
 def number_by_hand(text: str, *, whole: bool) -> Any:
-    if not text.strip(" "):
+    if not text.strip(" \t"):
         return None
     bare = text.strip(" \t\n\r\f\v")
     if not _NUMBER.fullmatch(bare) or abs(float(bare)) == float("inf"):
@@ -58,7 +58,7 @@ def number_by_hand(text: str, *, whole: bool) -> Any:
 
 
 def time_by_hand(text: str) -> Any:
-    if not text.strip(" "):
+    if not text.strip(" \t"):
         return None
     found = _TIME.fullmatch(text.strip(" \t\n\r\f"))
     if not found:
@@ -75,7 +75,7 @@ def row_by_hand(fields: list[str]) -> list[Any]:
     pickup, flag, passengers, fare = fields
     return [
         time_by_hand(pickup),
-        flag.strip(' "') or None,
+        flag.strip(' \t"') or None,
         number_by_hand(passengers, whole=True),
         number_by_hand(fare, whole=False),
     ]

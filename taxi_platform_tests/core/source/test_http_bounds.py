@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,26 @@ def test_what_came_before_the_deadline_is_taken_up_by_the_next_fetch(fetch: Fetc
 
 def test_another_run_waits_longer_for_the_month_than_a_fetch_may_take() -> None:
     assert RetryPolicy().deadline == DEADLINE_SECONDS < LOCK_SECONDS
+
+
+def test_a_file_that_another_run_is_fetching_is_waited_for_with_words_and_an_end_and_may_be_had_later(
+    fetch: Fetcher, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("taxi_platform.core.source.source._UNTOLD", 0.1)
+    monkeypatch.setattr("taxi_platform.core.source.source.LOCK_SECONDS", 1.0)
+    server.serve(PATH, Answer(200, BODY, stall_at=HALF))
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(fetch, server.url, RetryPolicy(attempts=1, timeout=8.0))
+        while not server.asked(PATH):
+            time.sleep(0.01)
+        with pytest.raises(UnavailableError, match="another run has been fetching this for over 1 s") as raised:
+            fetch(server.url)
+        with pytest.raises(UnavailableError):
+            other.result()
+    assert raised.value.may_pass_later
+    assert "waiting for another run that fetches the same file, for 1 s at most" in caplog.text
+    server.serve(PATH, StoredFile(BODY))
+    assert fetch(server.url).raw.path.read_bytes() == BODY
 
 
 # Redirects

@@ -625,12 +625,25 @@ def test_a_job_that_fails_leaves_the_old_month_and_may_be_tried_again(
     assert numbers_in(warehouse) == [7]
 
 
-def test_a_job_that_does_not_end_is_named(server: BigQueryServer, url: str, january: ParquetFile) -> None:
+def test_a_job_that_does_not_end_is_named(
+    server: BigQueryServer, url: str, january: ParquetFile, caplog: pytest.LogCaptureFixture
+) -> None:
     server.store.slow = 1.5
     with pytest.raises(WarehouseError, match=r"load job taxi-.*-probe_trips-202101-.* had not ended") as raised:
         opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
     assert f"bq show -j {PROJECT}:{LOCATION}.taxi-" in str(raised.value)
     assert raised.value.may_pass_later
+    assert f"waiting for load job {PROJECT}:{LOCATION}.taxi-" in caplog.text
+
+
+def test_numbers_that_jobs_of_another_account_have_are_not_tried_one_after_the_other_for_ever(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    (job,) = server.jobs("load")
+    job["_of_another_account"] = True
+    with pytest.raises(WarehouseError, match=r"load job taxi-.*-1 had not ended after 0 s"):
+        opened(url, patience=0.0).replace_month(CONTRACT, JANUARY, january)
 
 
 # What Google says, by its reason.

@@ -63,6 +63,17 @@ def test_a_file_that_stays_locked_is_given_up_naming_who_holds_it_and_what_to_do
     assert "Fix: close the program that has the file open" in str(raised.value)
 
 
+def test_waiting_for_a_locked_file_says_who_has_it_and_for_how_long_at_most(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = month_file(CONTRACT, JANUARY, [{"trip_number": 1}], tmp_path / "month")
+    with held_by_another_process(path, seconds=5) as holder:
+        assert DuckDBWarehouse(path, patience=60).replace_month(CONTRACT, JANUARY, file) == 1
+    assert f"{path} is in use: waiting (" in caplog.text
+    assert "of 60 s at most" in caplog.text
+    assert f"PID {holder}" in caplog.text
+
+
 def test_a_file_that_another_process_holds_may_be_free_later_and_one_that_is_no_database_will_not(
     path: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,10 @@ from taxi_platform.core.warehouse.identity import store_of
         ("postgresql://taxi@db/trips", "postgresql://taxi@db2/trips", False),
         ("postgresql://taxi@db/trips", "postgresql://taxi@db:5433/trips", False),
         ("postgresql://taxi@db", "postgresql://somebody@db", False),  # the database is named like the user
+        ("postgresql://taxi@db1,db2/trips", "postgresql://taxi@db1:5432,db2:5432/trips", True),
+        ("postgresql://taxi@db1,db2/trips", "postgresql://taxi@db3,db4/trips", False),
+        ("postgresql://taxi@db1:5433,db2/trips", "postgresql://taxi@db1,db2:5433/trips", False),
+        ("postgresql://db/trips?hostaddr=10.0.0.1", "postgresql://db/trips?hostaddr=10.0.0.2", False),
         ("bigquery://project/one", "bigquery://project/one?location=EU", True),
         ("bigquery://project/one", "bigquery://project/two", False),
         ("bigquery://project/one", "bigquery://other/one", False),
@@ -28,6 +32,18 @@ from taxi_platform.core.warehouse.identity import store_of
 )
 def test_a_store_is_the_place_and_not_who_logs_in_or_how(url: str, other: str, same: bool) -> None:
     assert (store_of(url) == store_of(other)) is same
+
+
+def test_another_server_in_the_environment_is_another_store_of_a_url_that_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = set[str]()
+    for host, database in (("db1", "trips"), ("db2", "trips"), ("db2", "other")):
+        monkeypatch.setenv("PGHOST", host)
+        monkeypatch.setenv("PGDATABASE", database)
+        names.add(store_of("postgresql://"))
+        assert store_of("postgresql://taxi@db/trips") == "postgresql:db:5432/trips"
+    assert len(names) == 3
 
 
 def test_a_file_reached_by_another_name_is_the_same_store(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
+from taxi_platform.core.warehouse.postgres.session import Connection, Session
 from taxi_platform_tests.core.warehouse.months import (
     COLUMNS,
     FEBRUARY,
@@ -283,6 +284,56 @@ def test_a_reader_that_is_never_done_is_named_and_the_old_month_stands(url: str,
     assert [
         name for (name,) in query(url, "SELECT relname FROM pg_class WHERE relname ~ '^probe_trips_2021_01_.*[^x]$'")
     ] == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda it, _: it.measure_month(CONTRACT, JANUARY), id="measure"),
+        pytest.param(lambda it, _: it.read_months(CONTRACT, [JANUARY]), id="read"),
+        pytest.param(lambda it, folder: load(it, folder, JANUARY, "new"), id="load"),
+    ],
+)
+def test_whoever_has_the_whole_table_is_waited_for_with_words_and_not_for_ever(
+    url: str, tmp_path: Path, use: Callable[[PostgresWarehouse, Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse = PostgresWarehouse(url, patience=1)
+    load(warehouse, tmp_path, JANUARY, "old")
+    with psycopg.connect(url, application_name="VACUUM FULL by hand") as other:
+        other.execute("LOCK TABLE taxi.probe_trips IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(WarehouseError, match=r"others have held taxi\.probe_trips for over 1 s") as raised:
+            use(warehouse, tmp_path)
+        assert f"pid {other.info.backend_pid} (loader, VACUUM FULL by hand" in str(raised.value)
+        assert raised.value.may_pass_later
+        assert f"others hold taxi.probe_trips: pid {other.info.backend_pid} " in caplog.text
+        assert "of 1 s at most" in caplog.text
+    assert warehouse.measure_month(CONTRACT, JANUARY).rows == 10
+
+
+def test_whose_turn_it_is_to_change_tables_is_named(url: str, tmp_path: Path) -> None:
+    warehouse = PostgresWarehouse(url, patience=1)
+    load(warehouse, tmp_path, JANUARY, "old")
+    query(url, "ALTER TABLE taxi.probe_trips DROP COLUMN note CASCADE")
+    with psycopg.connect(url, application_name="another load") as other:
+        other.execute("SELECT pg_advisory_xact_lock(31345)")
+        with pytest.raises(WarehouseError) as raised:
+            load(warehouse, tmp_path, JANUARY, "new")
+        assert f"pid {other.info.backend_pid} (loader, another load" in str(raised.value)
+
+
+def test_the_bound_of_waiting_ends_with_the_work_as_others_have_the_connection_later(url: str, tmp_path: Path) -> None:
+    warehouse = PostgresWarehouse(url, patience=1)
+    load(warehouse, tmp_path, JANUARY, "old")
+    session = Session(url, patience=1)
+
+    def bounds(connection: Connection) -> tuple[str, str]:
+        def bound() -> str:
+            ((told,),) = connection.execute("SHOW lock_timeout").fetchall()
+            return str(told)
+
+        return session.bounded(connection, "taxi.probe_trips", bound), bound()
+
+    assert session.run("nothing", bounds) == ("1s", "0")
 
 
 def test_the_first_load_of_a_month_waits_for_no_reader(url: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ label `taxi_call` tells this call's job from somebody else's.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,9 @@ LOADS_A_DAY = 30_000
 #: Seconds in which a job that Google has accepted may still be unknown to it: `jobs.get` is answered by another part of
 #: BigQuery than `jobs.insert` (https://github.com/googleapis/python-bigquery/issues/2134).
 UNKNOWN_FOR = 15.0
+#: Seconds after which waiting for a load is told; most of them have ended by then.
+_UNTOLD = 30.0
+_log = logging.getLogger(__name__)
 _TRUNCATE_MONTH = bigquery.WriteDisposition.WRITE_TRUNCATE
 #: Of a whole table WRITE_TRUNCATE replaces the schema, words and all; this keeps it
 #: (https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad, writeDisposition).
@@ -91,7 +95,7 @@ class Load:
                 f"BigQuery loaded {written:,} rows of {rows:,}, and they are in the table now",
                 where=f"{self.dataset.name}.{self.target} in {self.dataset}",
                 cause="it does not count as the file's own footer does",
-                fix=f"see the job with: bq show -j {self._shown(job)}, then run the month again",
+                fix=f"see the job with: bq show -j {self._shown(job.job_id)}, then run the month again",
             )
         return written
 
@@ -122,7 +126,7 @@ class Load:
         reason, said = str(told.get("reason")), str(told.get("message"))
         meaning = reason_of([reason], said)
         place = next((uri.split("/")[2] for uri in job.source_uris or ()), self.dataset.project)
-        more = f"(more: bq show -j {self._shown(job)})"
+        more = f"(more: bq show -j {self._shown(job.job_id)})"
         if meaning is not None:
             cause, fix = f"{meaning.why}: {reason}: {said}", f"{meaning.fix.format(place=place)} {more}"
         elif reason == "accessDenied":
@@ -151,6 +155,8 @@ class Load:
                 return other
             if other is not None:
                 self._wait(other, deadline)
+            elif time.monotonic() > deadline:  # of an account whose loads this one may not see, one after the other
+                raise self._overdue(job_id)
         raise self._exhausted()
 
     def _let_end(self, day: date, deadline: float) -> int:
@@ -205,15 +211,16 @@ class Load:
         return job  # the ids are those of loads only
 
     def _wait(self, job: bigquery.LoadJob, deadline: float) -> None:
-        pause = 0.05
+        pause, untold = 0.05, time.monotonic() + min(_UNTOLD, self.dataset.patience / 2)
         while job.state != "DONE":
-            if time.monotonic() > deadline:
-                raise WarehouseError(
-                    f"load job {job.job_id} had not ended after {self.dataset.patience:.0f} s",
-                    where=f"{self.dataset.name}.{self.target} in {self.dataset}",
-                    cause="BigQuery is slow; the old rows are there until it ends, and the new ones after",
-                    fix=f"see how far it is with: bq show -j {self._shown(job)}, then run the month again",
-                    may_pass_later=True,
+            now = time.monotonic()
+            if now > deadline:
+                raise self._overdue(job.job_id)
+            if now > untold:
+                untold = float("inf")
+                _log.warning(
+                    "%s.%s: waiting for load job %s to end, for %.0f s at most",
+                    *(self.dataset.name, self.target, self._shown(job.job_id), deadline - now),
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 10.0)
@@ -228,9 +235,18 @@ class Load:
                 f"load job {job.job_id} is not known to BigQuery, which has accepted it",
                 where=f"{self.dataset.name}.{self.target} in {self.dataset}",
                 cause=f"{error.message}, {UNKNOWN_FOR:.0f} s after it was accepted",
-                fix=f"see what became of it with: bq show -j {self._shown(job)}, then run the month again",
+                fix=f"see what became of it with: bq show -j {self._shown(job.job_id)}, then run the month again",
                 may_pass_later=True,
             ) from None
+
+    def _overdue(self, job_id: str | None) -> WarehouseError:
+        return WarehouseError(
+            f"load job {job_id} had not ended after {self.dataset.patience:.0f} s",
+            where=f"{self.dataset.name}.{self.target} in {self.dataset}",
+            cause="BigQuery is slow; the old rows are there until it ends, and the new ones after",
+            fix=f"see how far it is with: bq show -j {self._shown(job_id)}, then run the month again",
+            may_pass_later=True,
+        )
 
     def _exhausted(self) -> WarehouseError:
         return WarehouseError(
@@ -244,8 +260,8 @@ class Load:
     def _job_id(self, day: date, number: int) -> str:
         return f"taxi-{self.dataset.name}-{self.target.replace('$', '-')}-{day:%Y%m%d}-{number}"
 
-    def _shown(self, job: bigquery.LoadJob) -> str:
-        return f"{self.dataset.project}:{self.dataset.location}.{job.job_id}"
+    def _shown(self, job_id: str | None) -> str:
+        return f"{self.dataset.project}:{self.dataset.location}.{job_id}"
 
 
 def _soon_known() -> tenacity.Retrying:

@@ -9,7 +9,7 @@ table. `session.py` is the connection, `schema.py` what the tables are, `views.p
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import LiteralString, cast
 
@@ -40,7 +40,7 @@ from taxi_platform.core.warehouse.postgres.schema import (
     stored,
     take_place,
 )
-from taxi_platform.core.warehouse.postgres.session import Connection, Session
+from taxi_platform.core.warehouse.postgres.session import Connection, Result, Session
 from taxi_platform.core.warehouse.postgres.views import ensure_zone_view, zone_totals
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
@@ -73,21 +73,23 @@ class PostgresWarehouse:
         """See `Warehouse.replace_month`."""
         session, name = self._session, f"{contract.table}_{month}".replace("-", "_")
 
+        def staged(connection: Connection) -> int:
+            table = self._existing(connection, contract)
+            stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
+            written = _fill(connection, contract, file, stage)
+            require_all(contract, month, written, file)
+            add_indexes(connection, table, stage)
+            session.patiently(
+                connection,
+                self.table_name(contract),
+                lambda: take_place(connection, table, stage, name, month.first_day),
+            )
+            return written
+
         def load(connection: Connection) -> int:
             ensure(session, connection, contract)
             ensure_zone_view(session, connection, contract, self.zones)
-            with connection.transaction():
-                table = self._existing(connection, contract)
-                stage = stage_for(connection, table, f"{name}_{uuid.uuid4().hex[:8]}", month.first_day)
-                written = _fill(connection, contract, file, stage)
-                require_all(contract, month, written, file)
-                add_indexes(connection, table, stage)
-                session.patiently(
-                    connection,
-                    self.table_name(contract),
-                    lambda: take_place(connection, table, stage, name, month.first_day),
-                )
-            return written
+            return session.bounded(connection, self.table_name(contract), lambda: staged(connection))
 
         return session.run(_NOT_WRITTEN, load)
 
@@ -116,7 +118,7 @@ class PostgresWarehouse:
             (row,) = connection.execute(query, [month.first_day]).fetchall()
             return read_measures(columns, row)
 
-        return self._session.run(_NOT_READ, measured)
+        return self._look(contract, measured)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -128,7 +130,7 @@ class PostgresWarehouse:
             self._existing(connection, contract)
             return zone_totals(connection, contract, zones, month)
 
-        return self._session.run(_NOT_READ, measured)
+        return self._look(contract, measured)
 
     def replace_reference(self, contract: ReferenceContract, rows: pa.Table) -> int:
         """See `Warehouse.replace_reference`."""
@@ -136,7 +138,8 @@ class PostgresWarehouse:
 
         def load(connection: Connection) -> None:
             ensure(session, connection, contract)
-            table = self._existing(connection, contract)
+            name = self.table_name(contract)
+            table = session.bounded(connection, name, lambda: self._existing(connection, contract))
 
             def replace() -> None:
                 # Deleted and not truncated: readers go on reading the old rows meanwhile.
@@ -152,7 +155,7 @@ class PostgresWarehouse:
                         fix="drop it (\\d of the table in psql shows it), then load the table again",
                     )
 
-            session.patiently(connection, self.table_name(contract), replace)
+            session.patiently(connection, name, replace)
 
         session.run(_NOT_WRITTEN, load)
         return rows.num_rows
@@ -169,15 +172,21 @@ class PostgresWarehouse:
         return Session(self.url, self.patience)
 
     def _read(self, contract: TableContract, columns: tuple[Column, ...], condition: sql.Composable) -> pa.Table:
-        session = self._session
-
         def composed(connection: Connection) -> str:
             table = self._existing(connection, contract)
             query = sql.SQL("SELECT {} FROM {} {}").format(table.selected(columns), table.name, condition)
+            connection.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(table.name))  # waits here, where it has words
             return query.as_string(connection)
 
-        query = session.run(_NOT_READ, composed)
-        return session.read(_NOT_READ, query, pa.schema([(it.name, it.type.arrow) for it in columns]))
+        query = self._look(contract, composed)
+        return self._session.read(_NOT_READ, query, pa.schema([(it.name, it.type.arrow) for it in columns]))
+
+    def _look(self, contract: TableContract, work: Callable[[Connection], Result]) -> Result:
+        session = self._session
+        return session.run(
+            _NOT_READ,
+            lambda connection: session.bounded(connection, self.table_name(contract), lambda: work(connection)),
+        )
 
     def _existing(self, connection: Connection, contract: TableContract) -> StoredTable:
         table = stored(connection, contract.table)

@@ -21,11 +21,10 @@ from taxi_platform.core.catalog.model import (
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse.postgres.locks import TURN
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
 
 SCHEMA = "taxi"
-#: By this number loads that find something lacking take turns; any other number would do.
-_TURN = 0x7A71
 TYPES: dict[ColumnType, LiteralString] = {
     ColumnType.STRING: "text",
     ColumnType.INT32: "integer",
@@ -202,11 +201,12 @@ def settle(
     session: Session, connection: Connection, contract: TableContract, lacking: Callable[[], Iterator[sql.Composed]]
 ) -> None:
     """Execute what is lacking, if anything is; loads that find something take turns."""
-    if not any(lacking()):
+    # Also to look at a table is to wait for whoever has the whole of it.
+    if not session.bounded(connection, f"{SCHEMA}.{contract.table}", lambda: any(lacking())):
         return
 
     def change() -> None:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
         for statement in lacking():
             connection.execute(statement)
 

@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.urls import mask_url
 from taxi_platform.core.warehouse.postgres import refusals
+from taxi_platform.core.warehouse.postgres.locks import holders
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -38,6 +39,8 @@ _ENCODING = {"client_encoding": "UTF8"}
 #: Milliseconds that one try may wait for a lock, first and at most. Readers that come meanwhile queue up behind it; the
 #: longer tries are for autovacuum, which gives way only to who has waited for a second (`deadlock_timeout`).
 _FIRST_LOCK_TIMEOUT, _LONGEST_LOCK_TIMEOUT = 100, 1600
+#: Seconds after which waiting for a lock is told.
+_UNTOLD = 2.0
 #: Tries of something whose connection is lost: a server that restarts is there again after a few seconds.
 _ATTEMPTS = 5
 _OPTIONS = {it.keyword.decode() for it in psycopg.pq.Conninfo.get_defaults()}
@@ -109,6 +112,7 @@ class Session:
             dbapi.connect(self._conninfo) as connection,  # pyright: ignore[reportUnknownMemberType]
             connection.cursor() as cursor,
         ):
+            cursor.execute(f"SET LOCAL lock_timeout = {milliseconds(self.patience)}")  # pyright: ignore[reportUnknownMemberType]
             cursor.execute(query)  # pyright: ignore[reportUnknownMemberType]
             return cursor.fetch_arrow_table().cast(schema)
 
@@ -124,7 +128,7 @@ class Session:
             retry=tenacity.retry_if_exception_type((errors.LockNotAvailable, errors.DeadlockDetected)),
             stop=tenacity.stop_after_delay(self.patience),
             wait=tenacity.wait_random(0.05, 0.5),
-            before_sleep=self._say_waiting,
+            before_sleep=lambda state: self._say_waiting(connection, table, state),
             reraise=True,
         )
         try:
@@ -134,13 +138,44 @@ class Session:
                     connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(timeout)])
                     work()
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-            raise WarehouseError(
-                f"others have held {table} for over {self.patience:.0f} s; it is as it was",
-                where=self.where,
-                cause=_holders(connection, table) or _one_line(error),
-                fix="end them (SELECT pg_terminate_backend(pid)), or wait for them, then run the month again",
-                may_pass_later=True,
-            ) from error
+            raise self._held(connection, table, error) from error
+
+    def bounded(self, connection: Connection, table: str, work: Callable[[], Result]) -> Result:
+        """Do something in a transaction in which nothing waits for a lock without words, or without an end.
+
+        The bound ends with the transaction: behind a pooler, others have the same connection to the server later.
+
+        Args:
+            connection: In no transaction.
+            table: What the locks are on.
+            work: Is done from its beginning again once it is known that others are in the way.
+
+        Raises:
+            WarehouseError: A lock did not come within the session's patience; names who holds it.
+        """
+        try:
+            return self._within(connection, min(_UNTOLD, self.patience), work)
+        except errors.LockNotAvailable:
+            self._say_held(connection, table, _UNTOLD)
+        try:
+            return self._within(connection, self.patience, work)
+        except errors.LockNotAvailable as error:
+            raise self._held(connection, table, error) from error
+
+    @staticmethod
+    def _within(connection: Connection, seconds: float, work: Callable[[], Result]) -> Result:
+        with connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(milliseconds(seconds))])
+            return work()
+
+    def _held(self, connection: Connection, table: str, error: Exception) -> WarehouseError:
+        return WarehouseError(
+            f"others have held {table} for over {self.patience:.0f} s; it is as it was",
+            where=self.where,
+            cause=holders(connection, table) or _one_line(error),
+            fix="end them (SELECT pg_terminate_backend(pid)), or wait for them, then run the month again",
+            may_pass_later=True,
+        )
 
     @property
     def _conninfo(self) -> str:
@@ -205,9 +240,19 @@ class Session:
         if state.outcome and isinstance(error := state.outcome.exception(), _LostError):
             _log.warning("%s: %s; trying again", self.where, error.cause)
 
-    def _say_waiting(self, state: tenacity.RetryCallState) -> None:
+    def _say_waiting(self, connection: Connection, table: str, state: tenacity.RetryCallState) -> None:
         if state.attempt_number in (5, 50, 500):
-            _log.warning("%s: others hold the table; waiting (%.0f s)", self.where, state.seconds_since_start or 0)
+            self._say_held(connection, table, state.seconds_since_start or 0)
+
+    def _say_held(self, connection: Connection, table: str, seconds: float) -> None:
+        _log.warning(
+            "%s: others hold %s: %s; waiting (%.0f s, of %.0f s at most)",
+            self.where,
+            table,
+            holders(connection, table) or "nobody that this user may see",
+            seconds,
+            self.patience,
+        )
 
 
 def _is_understood(url: str, given: dict[str, Any]) -> bool:
@@ -230,27 +275,13 @@ def _is_understood(url: str, given: dict[str, Any]) -> bool:
     )
 
 
+def milliseconds(seconds: float) -> int:
+    """A timeout as the server takes it, which has 0 for none."""
+    return max(1, round(seconds * 1000))
+
+
 def _one_line(error: Exception) -> str:
     """What went wrong: a server's own sentences, without the statement it quotes below them."""
     diag = error.diag if isinstance(error, psycopg.Error) else None
     told = ". ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context))) if diag else ""
     return " ".join((told or str(error)).split()).rstrip(".") or type(error).__name__
-
-
-def _holders(connection: Connection, table: str) -> str:
-    """Who else has locks on a table or its partitions, and since when, as far as this user may know."""
-    found = connection.execute(
-        """
-        SELECT pid, concat_ws(', ', usename, nullif(application_name, ''), state,
-                              'for ' || date_trunc('second', clock_timestamp() - xact_start)::text)
-        FROM pg_stat_activity
-        WHERE pid <> pg_backend_pid() AND datname = current_database() AND pid IN (
-            SELECT pid FROM pg_locks WHERE granted AND (relation = to_regclass(%(table)s) OR relation IN (
-                SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(%(table)s)
-            ))
-        )
-        ORDER BY xact_start
-        """,
-        {"table": table},
-    ).fetchall()
-    return "; ".join(f"pid {pid} ({details})" for pid, details in found)
