@@ -88,7 +88,9 @@ def _write_settings(home: Path) -> None:
 
 def _make_tables(home: Path, environment: Mapping[str, str]) -> None:
     """Make Dagster's tables; who is killed before they are made leaves it to the next to do all of it."""
-    prepared, version = home / ".prepared", hashlib.sha256(_TEMPLATE.read_bytes()).hexdigest()
+    # An installed package has no template: the instance is the deployment's own, like its settings.
+    template = _TEMPLATE.read_bytes() if _TEMPLATE.exists() else b""
+    prepared, version = home / ".prepared", hashlib.sha256(template).hexdigest()
     is_made = prepared.exists() and prepared.read_text() == version
     if not is_made and in_instance(environment, "instance.get_runs_count()") == 0:
         prepared.write_text(version)

@@ -45,6 +45,14 @@ def test_the_settings_of_somebody_else_are_used_and_never_written(tmp_path: Path
     assert (home / "history").exists(), "its runs are there"
 
 
+def test_an_installed_package_uses_the_instance_there_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an image there is the package, and no `deploy/local` beside it."""
+    monkeypatch.setattr("taxi_platform.instance._TEMPLATE", home / "no such file")
+    (home / "dagster.yaml").write_text(THEIRS)
+    assert prepared(home) == THEIRS
+    assert (home / "history").exists()
+
+
 def test_settings_of_somebody_else_that_lack_nothing_need_no_word(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every command of the README is run, in order, as a reader would: in bash, from the project's folder.
+"""Every command of the README and of docs/commands.md is run, in order, as a reader would: in bash, in this folder.
 
 Three things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
 this machine that serves generated months, because tests have no network. A PostgreSQL and what stands in for Google's
@@ -32,10 +32,11 @@ from taxi_platform_tests.postgres_server import PostgresServer
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", f"{README}\n{COMMANDS}", re.MULTILINE | re.DOTALL)
 
 
-def test_every_command_of_the_readme_does_what_it_says(
+def test_every_command_of_the_readme_and_of_the_page_of_commands_does_what_it_says(
     tmp_path: Path, postgres: PostgresServer, bigquery: BigQueryServer
 ) -> None:
     with ExitStack() as stack:
@@ -80,6 +81,15 @@ def test_the_readme_lists_every_check_and_where_it_is() -> None:
         for spec in check.check_specs
     )
     assert told == {(spec.name, spec.asset_key.path[0]) for spec in checks}
+
+
+def test_the_page_of_commands_names_every_command_and_every_figure_there_is() -> None:
+    listed = subprocess.run([sys.executable, "-m", "taxi_platform.cli", "--help"], cwd=ROOT, **_CAPTURED).stdout
+    commands = set(re.findall(r"^  ([a-z]+)  ", listed, re.MULTILINE)) - {"dev"}
+    assert set(re.findall(r"taxi ([a-z]+)", COMMANDS)) == commands
+    board = (ROOT / "deploy" / "grafana" / "taxi_platform.json").read_text(encoding="utf-8")
+    figures = set(re.findall(r"taxi_[a-z_]+", board)) - {"taxi_platform"}
+    assert set(re.findall(r"`(taxi_[a-z_]+)`", COMMANDS)) == figures
 
 
 def test_make_alone_lists_its_targets_and_the_readme_names_no_others() -> None:

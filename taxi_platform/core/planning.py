@@ -18,9 +18,9 @@ from taxi_platform.core.room import Room, human_bytes, room_of
 #: DuckDB's table; and how much larger an unpacked CSV is than its csv.gz.
 CSV_BYTES, PARQUET_BYTES, CLEANED_BYTES, TABLE_BYTES, UNPACKED = 30.0, 18.0, 22.0, 45.0, 10.0
 #: Measured on two cores: what a month takes however small it is, and per row, in seconds.
-LEAST_SECONDS, SECONDS_PER_ROW = 1.0, 2.5e-6
+LEAST_SECONDS, SECONDS_PER_ROW = 1.3, 2.5e-6
 #: To start the process of a month, which no record counts, and until the daemon has taken a backfill up.
-START_SECONDS, BEGIN_SECONDS = 2.0, 4.0
+START_SECONDS, BEGIN_SECONDS = 2.0, 8.0
 #: BigQuery keeps so many bytes a month for nothing; to load costs nothing: https://cloud.google.com/bigquery/pricing
 FREE_BIGQUERY_BYTES = 10 * 2**30
 

@@ -30,7 +30,7 @@ def test_bytes_and_seconds_are_those_of_the_months_before() -> None:
 def test_large_months_say_what_a_row_takes_and_small_ones_what_a_month_does() -> None:
     large = [Past(rows=10_000_000, raw=1, cleaned=1, seconds=31.0, edition="csv")] * 3
     rates = Rates.learned_from([*SMALL, *large])
-    assert rates.seconds == pytest.approx(3e-6)
+    assert rates.seconds == pytest.approx(3e-6, rel=0.02)
     assert 0.9 < rates.least_seconds < 2.0
 
 
