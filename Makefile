@@ -70,8 +70,9 @@ env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen
 	@python3 deploy/compose/write_env.py
 
 .PHONY: docs
-docs: $(READY) ## Write docs/data-dictionary.md anew from the contracts
+docs: $(READY) ## Write docs/data-dictionary.md and docs/known-holes.md anew from the contracts and figures
 	@$(BIN)/python -m taxi_platform.core.catalog.dictionary > docs/data-dictionary.md
+	@$(BIN)/python -m taxi_platform.core.official.holes > docs/known-holes.md
 
 .PHONY: screenshots
 screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium)

@@ -53,6 +53,11 @@ class WorkspaceResource(dg.ConfigurableResource):
         files = (self.kept("cleaned", dataset, earlier) for earlier in month.year_before)
         return [file.lineage for file in files if file is not None]
 
+    def files_beside(self, dataset: str, month: Month) -> list[ParquetFile]:
+        """The cleaned months before and after `month`, as far as they are here."""
+        files = (self.kept("cleaned", dataset, other) for other in (month.previous, month.next))
+        return [file for file in files if file is not None]
+
     def folder_for(self, dataset: str, name: str) -> AbstractContextManager[Path]:
         """A private folder, gone when its block ends, on the file system the dataset's files are kept on."""
         return work_folder(Path(self.data_dir) / "cleaned" / dataset, name)
