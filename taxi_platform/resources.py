@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import pyarrow as pa
@@ -107,7 +107,7 @@ class WarehouseResource(dg.ConfigurableResource):
 
 
 class AlertsResource(dg.ConfigurableResource):
-    """Who is told when something fails; `TAXI_ALERT_URLS` says what `urls` accepts."""
+    """Who is told when something fails or warns; `TAXI_ALERT_URLS` says what `urls` accepts."""
 
     urls: str
     ui_url: str
@@ -117,14 +117,16 @@ class AlertsResource(dg.ConfigurableResource):
         """Their URLs, which hold passwords."""
         return self.urls.split()
 
-    def send(self, place: int, title: str, text: str, *, is_good: bool) -> bool:
+    def send(
+        self, place: int, title: str, text: str, severity: Literal["info", "success", "warning", "failure"]
+    ) -> bool:
         """Tell one of the services.
 
         Args:
             place: Which of `services`.
             title: A few words.
             text: What there is to know.
-            is_good: Whether it is good news.
+            severity: How grave it is, in Apprise's words.
 
         Returns:
             Whether it took it.
@@ -140,7 +142,7 @@ class AlertsResource(dg.ConfigurableResource):
                     title=title,
                     body=text,
                     body_format=apprise.NotifyFormat.TEXT,
-                    notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
+                    notify_type=apprise.NotifyType(severity),
                 )
             )
         finally:
