@@ -27,7 +27,11 @@ from taxi_platform_tests.automation.ticks import Automation, runs_of
 from taxi_platform_tests.core.source.server import Answer, Behaviour, Request, Server, StoredFile, running_server
 from taxi_platform_tests.core.warehouse.months import rows_in
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    # One of Apprise's hundred services looks for an old part of Python's library.
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
 DATASETS = ["yellow", "green", "fhv", "fhvhv"]
 MONTHS = Month(2023, 11).until(Month(2024, 10))
 #: Published after its successor.

@@ -291,9 +291,12 @@ def test_a_sensor_that_is_killed_before_its_cursor_is_kept_tells_nothing_twice(
 
 
 def test_of_more_than_200_that_wait_the_oldest_are_given_up_and_the_service_hears_how_many(
-    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "_RUNS_PER_TICK", 300)
+    instance = dg.DagsterInstance.ephemeral()
+    watch = Watch(instance, endpoint.url())
+    watch.look()
     endpoint.status = 500
     for month in months(207):
         fail(instance, month)
