@@ -19,7 +19,7 @@ COPY pyproject.toml uv.lock ./
 FROM lock AS build
 # The packages first: they change less often than the code.
 RUN uv sync --locked --no-dev --no-install-project
-COPY README.md ./
+COPY README.md LICENSE ./
 COPY taxi_platform taxi_platform
 RUN uv sync --locked --no-dev --no-editable
 

@@ -24,6 +24,8 @@ export DATASET MONTH FROM TO PORT SOURCE CONFIG BACKFILL ONLY QUICK FAULTS_SEED
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
+# What builds .venv; uv.lock has the same version.
+UV := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
 TAXI := $(BIN)/taxi
@@ -37,7 +39,7 @@ install: $(READY) ## Make .venv from uv.lock (the other targets do this by thems
 
 $(READY): uv.lock pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taxi_platform needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
-	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; }
+	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV)'; }
 	@$(BIN)/uv sync --locked --compile-bytecode --quiet
 	@touch $@
 
@@ -70,8 +72,9 @@ env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen
 	@python3 deploy/compose/write_env.py
 
 .PHONY: docs
-docs: $(READY) ## Write docs/data-dictionary.md anew from the contracts
+docs: $(READY) ## Write docs/data-dictionary.md and docs/known-holes.md anew from the contracts and figures
 	@$(BIN)/python -m taxi_platform.core.catalog.dictionary > docs/data-dictionary.md
+	@$(BIN)/python -m taxi_platform.core.official.holes > docs/known-holes.md
 
 .PHONY: screenshots
 screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium)

@@ -21,6 +21,7 @@ from taxi_platform.core.errors import ReplacedError, WarehouseError
 from taxi_platform.core.findings import Finding
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
+from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
 from taxi_platform.core.showing import told
@@ -60,6 +61,9 @@ _CLEANED = (
     _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
     _Check("row_count_in_trend", "The month is not much larger or smaller than those before it."),
 )
+_RAW = (_Check("agrees_with_tlc_report", "The file has as many trips as TLC's monthly report says, within 5 %."),)
+#: What is asked of a month's files on this machine, by the layer that is judged.
+_OF_FILES = {"raw": _RAW, "cleaned": _CLEANED}
 _LAKE = (_Check("lake_matches_cleaned", "The lake's object is the cleaned file, byte for byte.", blocking=True),)
 _WAREHOUSE = (
     _Check(
@@ -124,7 +128,10 @@ def _results(
 def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"check_cleaned_{contract.table}",
-        specs=_specs(contract, "cleaned", _CLEANED, "raw", "quarantine"),
+        specs=[
+            *_specs(contract, "raw", _RAW, "cleaned", "quarantine"),
+            *_specs(contract, "cleaned", _CLEANED, "raw", "quarantine"),
+        ],
         ins={layer: dg.AssetIn(key=[layer, contract.table]) for layer in ("raw", "cleaned", "quarantine")},
         can_subset=True,  # or the UI could not execute one of them alone
     )
@@ -178,9 +185,20 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     "row_count_as_published": lambda: findings.row_count_as_published(raw, published),
                     "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
                 }
+                on_trial = {
+                    "agrees_with_tlc_report": lambda: agrees_with_tlc_report(
+                        contract,
+                        month,
+                        raw,
+                        (cleaned, quarantine),
+                        workspace.files_beside(contract.dataset, month),
+                        work,
+                    )
+                }
                 asked = {key.name for key in context.selected_asset_check_keys}
-                due = [it for it in _CLEANED if it.name in asked]
-                yield from _results(context, contract, "cleaned", due, found, look)
+                due = {layer: [it for it in checks if it.name in asked] for layer, checks in _OF_FILES.items()}
+                yield from _results(context, contract, "raw", due["raw"], on_trial, look)
+                yield from _results(context, contract, "cleaned", due["cleaned"], found, look)
 
     return cleaned_checks
 

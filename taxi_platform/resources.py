@@ -7,7 +7,7 @@ used. A field that was set in the environment is shown in the UI by its variable
 import logging
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import pyarrow as pa
@@ -52,6 +52,11 @@ class WorkspaceResource(dg.ConfigurableResource):
         """Where the cleaned months of the year before `month` came from, as far as they are here."""
         files = (self.kept("cleaned", dataset, earlier) for earlier in month.year_before)
         return [file.lineage for file in files if file is not None]
+
+    def files_beside(self, dataset: str, month: Month) -> list[ParquetFile]:
+        """The cleaned months before and after `month`, as far as they are here."""
+        files = (self.kept("cleaned", dataset, other) for other in (month.previous, month.next))
+        return [file for file in files if file is not None]
 
     def folder_for(self, dataset: str, name: str) -> AbstractContextManager[Path]:
         """A private folder, gone when its block ends, on the file system the dataset's files are kept on."""
@@ -116,7 +121,7 @@ class WarehouseResource(dg.ConfigurableResource):
 
 
 class AlertsResource(dg.ConfigurableResource):
-    """Who is told when something fails; `TAXI_ALERT_URLS` says what `urls` accepts."""
+    """Who is told when something fails or warns; `TAXI_ALERT_URLS` says what `urls` accepts."""
 
     urls: str
     ui_url: str
@@ -126,14 +131,16 @@ class AlertsResource(dg.ConfigurableResource):
         """Their URLs, which hold passwords."""
         return self.urls.split()
 
-    def send(self, place: int, title: str, text: str, *, is_good: bool) -> bool:
+    def send(
+        self, place: int, title: str, text: str, severity: Literal["info", "success", "warning", "failure"]
+    ) -> bool:
         """Tell one of the services.
 
         Args:
             place: Which of `services`.
             title: A few words.
             text: What there is to know.
-            is_good: Whether it is good news.
+            severity: How grave it is, in Apprise's words.
 
         Returns:
             Whether it took it.
@@ -148,7 +155,7 @@ class AlertsResource(dg.ConfigurableResource):
                 title=title,
                 body=text,
                 body_format=apprise.NotifyFormat.TEXT,
-                notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
+                notify_type=apprise.NotifyType(severity),
             )
         )
 

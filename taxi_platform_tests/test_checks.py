@@ -143,7 +143,7 @@ def test_a_row_lost_between_raw_and_cleaned_stops_the_run_before_the_lake(tmp_pa
     result = platform.run("green_trips_job", MONTH, defs=lossy, succeeds=False)
 
     # The others are told too: whoever looks into it sees the whole picture.
-    assert checks_of(result) == dict.fromkeys(CHECKS["cleaned"], True) | {"rows_are_conserved": False}
+    assert checks_of(result) == dict.fromkeys(CHECKS["raw"] | CHECKS["cleaned"], True) | {"rows_are_conserved": False}
     made = {event.asset_key.path[0] for event in result.get_asset_materialization_events() if event.asset_key}
     assert made == {"raw", "cleaned", "quarantine"}
     assert steps_of(result) == ["raw__green_trips", "clean_green_trips", "check_cleaned_green_trips"]

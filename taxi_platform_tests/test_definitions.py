@@ -245,7 +245,9 @@ def test_what_is_promised_is_checked_and_only_a_broken_promise_stops_what_is_dow
 def test_the_checks_of_an_asset_are_one_step(jobs: dict[str, dg.JobDefinition]) -> None:
     for dataset in DATASETS:
         steps = {node.name for node in jobs[f"{dataset}_trips_job"].nodes if node.name.startswith("check_")}
-        assert steps == {f"check_{layer}_{dataset}_trips" for layer in CHECKS}
+        assert steps == {
+            f"check_{layer}_{dataset}_trips" for layer in CHECKS if layer != "raw"
+        }  # its files are cleaned's
 
 
 # Secrets

@@ -1,7 +1,9 @@
-"""Telling people: a month failed, a check that blocks it failed, it recovered. Once, and not again for a while."""
+"""Telling people: a month failed, a check warns, a sensor or a daemon fails, it is well again. Once, and not again.
+
+Whether something is the matter is asked in `outcomes.py` and `troubles.py`; how it reaches people is in `telling.py`.
+"""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -11,36 +13,20 @@ import dagster as dg
 
 from taxi_platform.automation.history import CAUSE, Clock, clock
 from taxi_platform.automation.outcomes import REPLACED_BY, RETRIED_AFTER, failure_of, is_over, layers_of, subject_of
+from taxi_platform.automation.telling import MOST_SINGLE, Alert, Taken, send
+from taxi_platform.automation.troubles import State, checks_of, daemons_of, pause, ticks_of
 from taxi_platform.resources import AlertsResource
 
 #: Of one dataset, month and cause, nobody hears twice in this time.
 QUIET = timedelta(hours=6)
 #: Seconds by which every earlier event is in the storage as well.
 SETTLED = 10.0
-_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
-#: A tick may last a minute; services that are slow or down have a third of it.
-_SENDING_SECONDS = 20.0
+#: Where messages come one after the other for so long, what is new waits that long, to come in one.
+GATHERING = timedelta(minutes=10)
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_CANCELED)
+#: More than so many alerts wait for nothing, since there is no room for all that come.
+_MOST_GATHERED = 50
 _RUNS_PER_TICK, _KEPT, _LONGEST_TEXT = 50, 200, 500
-
-
-@dataclass(frozen=True)
-class Alert:
-    """Something people should know.
-
-    Attributes:
-        about: The dataset and month, or the job.
-        cause: What failed; "" for the good news that nothing fails any more.
-        text: What to know, and where to look.
-    """
-
-    about: str
-    cause: str
-    text: str
-
-    @property
-    def title(self) -> str:
-        """The alert in a few words."""
-        return f"{self.about} failed: {self.cause}" if self.cause else f"{self.about} recovered"
 
 
 @dataclass
@@ -50,16 +36,25 @@ class Memory:
     Attributes:
         since: The newest event that was looked at, as the storage counts them.
         told: About and cause -> when it was told last.
-        failing: About -> the assets that are to be made before it has recovered, where people know of a failure.
+        failing: About -> the assets that are to be made before it has recovered, where people know of a failure; of
+            a check, a tick or a daemon, the causes people know of.
         hushed: About -> a failure, and its assets, that came in the quiet period after people had heard all is well.
         undelivered: What some services have not taken yet, each with the places of those in `TAXI_ALERT_URLS`.
+        given_up: Place -> how many alerts were dropped that it did not take, until it has heard of that.
+        sent: When the last messages were sent.
+        looks: How many looks there were.
+        looked: When the last one was.
     """
 
     since: int
     told: dict[str, float] = field(default_factory=dict[str, float])
     failing: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    hushed: dict[str, tuple[dict[str, str], list[str]]] = field(default_factory=dict[str, Any])
-    undelivered: list[tuple[dict[str, str], list[int]]] = field(default_factory=list[Any])
+    hushed: dict[str, tuple[dict[str, Any], list[str]]] = field(default_factory=dict[str, Any])
+    undelivered: list[tuple[dict[str, Any], list[int]]] = field(default_factory=list[Any])
+    given_up: dict[str, int] = field(default_factory=dict[str, int])
+    sent: list[float] = field(default_factory=list[float])
+    looks: int = 0
+    looked: float = 0.0
 
     @classmethod
     def from_cursor(cls, cursor: str | None, instance: dg.DagsterInstance) -> Self:
@@ -107,6 +102,26 @@ class Memory:
         del self.failing[about]
         return [Alert(about, "", text)]
 
+    def stands(self, state: State, now: float) -> list[Alert]:
+        """Remember how something is; it is news once per cause until it is well, and when it is well again."""
+        alert, known = state.alert, self.failing.get(state.about, [])
+        if not alert.cause:
+            return [alert for _ in self.succeeded(state.about, {*known}, state.text)]
+        return [] if alert.cause in known else self.failed(alert, set(), {alert.cause}, now)
+
+    def has_to_wait(self, news: int, now: float) -> bool:
+        """Whether so much was told of late that what is new is to come in one message, a little later."""
+        self.sent = [at for at in self.sent if now - at < GATHERING.total_seconds()]
+        return len(self.sent) >= MOST_SINGLE and news <= _MOST_GATHERED
+
+    def keep(self, left: list[tuple[Alert, list[int]]]) -> list[Alert]:
+        """Keep what is waiting; gives the oldest, which there is no room for, and counts them for whom they were."""
+        self.undelivered = [(asdict(it), places) for it, places in left[-_KEPT:]]
+        for _, places in left[:-_KEPT]:
+            for place in map(str, places):
+                self.given_up[place] = self.given_up.get(place, 0) + 1
+        return [it for it, _ in left[:-_KEPT]]
+
     def overdue(self, now: float) -> list[Alert]:
         """What went unsaid in a quiet period that is over now, and has not recovered since."""
         self.told = {
@@ -130,33 +145,64 @@ def build_alert_sensor(status: dg.DefaultSensorStatus, now: Clock = clock) -> dg
         name="alerts",
         minimum_interval_seconds=30,
         default_status=status,
-        description="Tells the services of TAXI_ALERT_URLS of runs that failed, and of months that recovered.",
+        description="Tells the services of TAXI_ALERT_URLS of runs, ticks and daemons that fail, of checks that warn, "
+        "and of what is well again.",
     )
     def alerts(context: dg.SensorEvaluationContext, alerts: AlertsResource) -> dg.SensorResult:
         everybody, at = [*range(len(alerts.services))], now().timestamp()
         memory = Memory.from_cursor(context.cursor if everybody else None, context.instance)
         if not everybody:
             return dg.SensorResult(skip_reason="nobody to tell: TAXI_ALERT_URLS is empty", cursor=memory.to_cursor())
-        news = memory.overdue(at)
-        for run in _ended_runs(context.instance, memory, at):
-            news += _news_of(context.instance, run, alerts.ui_url, memory, at)
+        news = _news(context.instance, alerts.ui_url, memory, at)
         queue = [*((Alert(**it), places) for it, places in memory.undelivered), *((it, everybody) for it in news)]
-        left = _send(alerts, queue)
-        memory.undelivered = [(asdict(it), places) for it, places in left[-_KEPT:]]
-        for place in sorted({place for _, places in left for place in places}):
-            waiting = sum(place in places for _, places in left)
-            context.log.error(
-                f"service {place + 1} of TAXI_ALERT_URLS has not taken {waiting} alerts; they are sent again. "
-                f"What it says: .venv/bin/apprise -vv -b test '<its URL>'"
-            )
-        if len(left) > _KEPT:
-            context.log.error(f"given up, too many are waiting: {'; '.join(it.title for it, _ in left[:-_KEPT])}")
-        waiting = [it for it, _ in left]
-        lists = {"told": [it.title for it, _ in queue if it not in waiting], "waiting": [it.title for it in waiting]}
-        told = ". ".join(f"{name}: {'; '.join(titles)}" for name, titles in lists.items() if titles)
+        if memory.has_to_wait(len(queue), at):
+            memory.keep(queue)
+            waiting = "; ".join(it.title for it, _ in queue)
+            told = f"much was told of late, the next message is for all that waits: {waiting}" if queue else ""
+        else:
+            left, messages = send(alerts, queue, Taken.of(context.instance, memory.looks), memory.given_up)
+            memory.sent += [at] * messages
+            told = _told(context, queue, left, memory.keep(left))
         return dg.SensorResult(skip_reason=told or "nothing to tell", cursor=memory.to_cursor())
 
     return alerts
+
+
+def _told(
+    context: dg.SensorEvaluationContext,
+    queue: list[tuple[Alert, list[int]]],
+    left: list[tuple[Alert, list[int]]],
+    dropped: list[Alert],
+) -> str:
+    """What the page of the sensor says of a look: what was told, and what waits; who has not taken it is in the log."""
+    for place in sorted({place for _, places in left for place in places}):
+        waiting = sum(place in places for _, places in left)
+        context.log.error(
+            f"service {place + 1} of TAXI_ALERT_URLS has not taken {waiting} alerts; they are sent again. "
+            f"What it says: .venv/bin/apprise -vv -b test '<its URL>'"
+        )
+    if dropped:
+        titles = "; ".join(it.title for it in dropped)
+        context.log.error(f"given up, too many are waiting ({len(dropped)} of them): {titles}")
+    waits = [it for it, _ in left]
+    lists = {"told": [it.title for it, _ in queue if it not in waits], "waiting": [it.title for it in waits]}
+    return ". ".join(f"{name}: {'; '.join(titles)}" for name, titles in lists.items() if titles)
+
+
+def _news(instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float) -> list[Alert]:
+    """What there is to tell since the last look, and of how things are now."""
+    news = memory.overdue(now)
+    paused = pause(instance, ui_url, memory.looked, now)
+    for run in _ended_runs(instance, memory, now):
+        news += _news_of(instance, run, ui_url, memory, now)
+        for state in checks_of(instance, run, f"{ui_url}/runs/{run.run_id}"):
+            news += memory.stands(state, now)
+    # Who was down a moment ago has not had the time to beat.
+    daemons = () if paused or not memory.looked else daemons_of(instance, ui_url, now)
+    for state in (*ticks_of(instance, ui_url), *daemons):
+        news += memory.stands(state, now)
+    memory.looked, memory.looks = now, memory.looks + 1
+    return [paused, *news] if paused else news
 
 
 def _ended_runs(instance: dg.DagsterInstance, memory: Memory, now: float) -> Iterator[dg.DagsterRun]:
@@ -186,22 +232,3 @@ def _news_of(instance: dg.DagsterInstance, run: dg.DagsterRun, ui_url: str, memo
     cause, why = failure_of(instance, run)
     alert, by_itself = Alert(about, cause, f"{why[:_LONGEST_TEXT]}\n{link}"), CAUSE in run.tags
     return memory.failed(alert, *layers_of(instance, run), now, by_itself=by_itself)
-
-
-def _send(alerts: AlertsResource, queue: list[tuple[Alert, list[int]]]) -> list[tuple[Alert, list[int]]]:
-    """Send what is waiting; gives what still is, and for whom. Whoever does not take one is left alone until later."""
-    until, down = time.monotonic() + _SENDING_SECONDS, set[int]()
-    left: list[tuple[Alert, list[int]]] = []
-    for alert, places in queue:
-        refused: list[int] = []
-        for place in places:
-            if place in down or time.monotonic() > until:
-                refused.append(place)
-            elif place < len(alerts.services) and not alerts.send(
-                place, alert.title, alert.text, is_good=not alert.cause
-            ):
-                down.add(place)
-                refused.append(place)
-        if refused:
-            left.append((alert, refused))
-    return left

@@ -41,7 +41,7 @@ def layers_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[set[str
         assets.update(it.asset_key.to_user_string() for it in events if it and it.asset_key)
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event else None
-        if check and _blocks(check):
+        if check and turns_down(check):
             turned_down.add(check.asset_key.to_user_string())
     return made - turned_down, planned - made | turned_down
 
@@ -50,27 +50,29 @@ def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, s
     """What failed first in a run (a check, a step, the run itself), and the first line of why."""
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event else None
-        if check and _blocks(check):
-            return f"check {check.check_name}", _first_line(check.description, f"on {check.asset_key.to_user_string()}")
+        if check and turns_down(check):
+            return f"check {check.check_name}", first_line(check.description, f"on {check.asset_key.to_user_string()}")
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         if event is not None:
             failure = event.step_failure_data
             described = failure.user_failure_data.description if failure.user_failure_data else None
             error = failure.error and (failure.error.cause or failure.error).message
-            return f"step {event.step_key}", _first_line(described or error, "no reason given")
+            return f"step {event.step_key}", first_line(described or error, "no reason given")
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
         event = entry.dagster_event
         error = event.job_failure_data.error if event and event.event_specific_data else None
         is_ours = error is not None and error.cls_name == TaxiPlatformError.__name__
         told = error.message.partition(": ")[2] if error and is_ours else event and event.message
-        return "the run itself", _first_line(told, "no reason given")
+        return "the run itself", first_line(told, "no reason given")
     return "the run itself", "it ended without a word"
 
 
-def _blocks(check: dg.AssetCheckEvaluation) -> bool:
+def turns_down(check: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check ends the run it is in."""
     return bool(check.blocking) and not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
 
 
-def _first_line(text: str | None, otherwise: str) -> str:
+def first_line(text: str | None, otherwise: str) -> str:
+    """The first line of what a program says, or something else if it says nothing."""
     return next(iter((text or "").strip().splitlines()), otherwise)

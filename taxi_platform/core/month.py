@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -35,6 +36,11 @@ class Month:
     def first_day(self) -> date:
         """The value of `source_month` in every table."""
         return date(self.year, self.number, 1)
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return monthrange(self.year, self.number)[1]
 
     @property
     def next(self) -> Month:

@@ -76,7 +76,7 @@ def test_months_and_datasets_do_not_touch_each_other(platform: Platform) -> None
 def test_the_chain_can_be_run_in_two_halves(platform: Platform) -> None:
     result = platform.run("green_to_lake_job", MONTH)
     assert {it.asset_key.path[0] for it in result.get_asset_materialization_events() if it.asset_key} == {*FIRST_LAYERS}
-    assert checks_of(result) == dict.fromkeys(CHECKS["cleaned"] | CHECKS["lake"], True)
+    assert checks_of(result) == dict.fromkeys(CHECKS["raw"] | CHECKS["cleaned"] | CHECKS["lake"], True)
     assert platform.in_lake("green", MONTH).rows
     assert not (platform.data_dir / "warehouse.duckdb").exists()
 

@@ -5,8 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -14,16 +13,16 @@ import pytest
 import yaml
 
 from taxi_platform.automation import alerts
-from taxi_platform.automation.alerts import QUIET, build_alert_sensor
+from taxi_platform.automation.alerts import QUIET
 from taxi_platform.automation.jobs import build_jobs
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.definitions import build_definitions
-from taxi_platform.resources import AlertsResource
 from taxi_platform.settings import Settings
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.automation.endless import endless_job
 from taxi_platform_tests.automation.endpoint import Endpoint, running_endpoint
+from taxi_platform_tests.automation.watching import Watch, instance_on_disk
 from taxi_platform_tests.postgres_server import PostgresServer
 
 # One of Apprise's hundred services looks for an old part of Python's library.
@@ -32,34 +31,6 @@ MONTH = "2021-01"
 RETRIES = "run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false}\n"
 GREEN = {"taxi/dataset": "green", "dagster/partition": MONTH}
 WORDS = {"raw": "no such file", "warehouse": "no such table"}
-
-
-@dataclass
-class Watch:
-    """The sensor, as the daemon uses it: its cursor is all that is left of a look.
-
-    Attributes:
-        ahead: How far the clock is set forward; by a little, so that what has just happened counts as settled.
-        said: What the sensor and its ticks said.
-    """
-
-    instance: dg.DagsterInstance
-    urls: str
-    ahead: timedelta = timedelta(seconds=15)
-    cursor: str | None = None
-    said: list[str] = field(default_factory=list[str])
-
-    def look(self) -> str:
-        """Evaluate the sensor once, in a sensor that was made anew."""
-        sensor = build_alert_sensor(dg.DefaultSensorStatus.STOPPED, lambda: datetime.now(UTC) + self.ahead)
-        resources = {"alerts": AlertsResource(urls=self.urls, ui_url="http://ui:3000")}
-        with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
-            result = sensor.evaluate_tick(context)
-        assert result.run_requests == []
-        assert result.skip_message is not None
-        self.cursor = result.cursor
-        self.said += [result.skip_message, result.cursor or ""]
-        return result.skip_message
 
 
 @pytest.fixture
@@ -79,12 +50,6 @@ def watch(instance: dg.DagsterInstance, endpoint: Endpoint) -> Watch:
     watch = Watch(instance, endpoint.url())
     watch.look()
     return watch
-
-
-def instance_on_disk(home: Path, config: str) -> dg.DagsterInstance:
-    home.mkdir()
-    (home / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{config}")
-    return dg.DagsterInstance.from_config(str(home))
 
 
 def run(

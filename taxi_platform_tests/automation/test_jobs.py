@@ -15,8 +15,11 @@ DATASETS = ["yellow", "green", "fhv", "fhvhv"]
 @pytest.mark.parametrize(
     ("job", "checks"),
     [
-        *((f"{it}_trips_job", {*CHECKS["cleaned"], *CHECKS["lake"], *CHECKS["warehouse"]}) for it in DATASETS),
-        *((f"{it}_to_lake_job", {*CHECKS["cleaned"], *CHECKS["lake"]}) for it in DATASETS),
+        *(
+            (f"{it}_trips_job", {*CHECKS["raw"], *CHECKS["cleaned"], *CHECKS["lake"], *CHECKS["warehouse"]})
+            for it in DATASETS
+        ),
+        *((f"{it}_to_lake_job", {*CHECKS["raw"], *CHECKS["cleaned"], *CHECKS["lake"]}) for it in DATASETS),
         *((f"{it}_to_warehouse_job", {*CHECKS["warehouse"]}) for it in DATASETS),
         ("taxi_zones_job", set()),
     ],

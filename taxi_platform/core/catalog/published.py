@@ -20,6 +20,11 @@ def published_rows(dataset: str, month: Month) -> int | None:
     return _rows().get((dataset, str(month)))
 
 
+def published_months() -> list[tuple[str, Month]]:
+    """The datasets and months the catalogue has, in order."""
+    return [(dataset, Month.parse(month)) for dataset, month in sorted(_rows())]
+
+
 @cache
 def _rows() -> dict[tuple[str, str], int]:
     facts = resources.files("taxi_platform.core.catalog") / "published_rows.csv"

@@ -1,0 +1,129 @@
+"""What may be the matter though no run failed: a check that warns, a tick that fails, a daemon that does not beat.
+
+Each is asked as it stands now; whether people know of it already is `alerts.py`'s business.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from taxi_platform.automation.outcomes import first_line, turns_down
+from taxi_platform.automation.telling import Alert, Severity, mark_of
+from taxi_platform.core.showing import shown
+
+#: A daemon that has not beaten for so long is down, as in Dagster's own page of them: some do much between two beats.
+SILENT = timedelta(minutes=30)
+_LONGEST_TEXT = 500
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class State:
+    """How something is.
+
+    Attributes:
+        about: What it is.
+        says: What there is to say of it: "warns", "holds again".
+        cause: What is the matter, the same for the same; "" if nothing is.
+        text: What to know, and where to look.
+        severity: How grave that is.
+    """
+
+    about: str
+    says: str
+    cause: str
+    text: str
+    severity: Severity
+
+    @property
+    def alert(self) -> Alert:
+        """It, to people; the cause is a mark, since it is remembered for long."""
+        return Alert(self.about, self.cause and mark_of(self.cause), self.text, self.says, self.severity)
+
+
+def checks_of(instance: dg.DagsterInstance, run: dg.DagsterRun, link: str) -> Iterator[State]:
+    """How the checks of a run came out that do not end it.
+
+    One that could not judge says nothing, good or bad; nor do those of a file that another one has turned down, which
+    people hear of as a failure.
+    """
+    entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    checks = [it.dagster_event.asset_check_evaluation_data for it in entries if it.dagster_event]
+    turned_down = {it.asset_key for it in checks if turns_down(it)}
+    for check in checks:
+        judged = check.metadata.get("judged")
+        if check.asset_key in turned_down or (judged and judged.value is False):
+            continue
+        month = check.partition or run.tags.get("dagster/partition", "")
+        dataset = check.asset_key.path[-1].removesuffix("_trips")
+        about = f"{dataset} {month}".rstrip() + f": {check.asset_key.path[0]}/{check.check_name}"
+        why = first_line(check.description, "no reason given")
+        text = f"{shown(why, _LONGEST_TEXT)}\n{link}"
+        if check.passed:
+            yield State(about, "holds again", "", text, "success")
+        else:
+            is_grave = check.severity == dg.AssetCheckSeverity.ERROR
+            yield State(about, "does not hold", why, text, "failure" if is_grave else "warning")
+
+
+def ticks_of(instance: dg.DagsterInstance, ui_url: str) -> Iterator[State]:
+    """How the last tick of every sensor and schedule ended; one that is off, or has yet to tick, is well."""
+    newest = dict[str, tuple[float, State]]()
+    if instance.schedule_storage is None:  # an instance of a test, or of one command: nothing ticks there
+        return
+    for state in instance.all_instigator_state():
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_TICKS)
+        ended = next((it for it in ticks if it.status.value in ("SUCCESS", "SKIPPED", "FAILURE")), None)
+        if ended is None:
+            continue
+        about, link = f"{state.instigator_type.value.lower()} {state.instigator_name}", f"{ui_url}/automation"
+        if not state.is_running:
+            found = State(about, "is off", "", f"It failed, and was switched off.\n{link}", "info")
+        elif ended.status.value != "FAILURE":
+            found = State(about, "works again", "", f"Its last tick passed.\n{link}", "success")
+        else:
+            error = ended.error and (ended.error.cause or ended.error)
+            why = first_line(error and error.message, "no reason given")
+            text = f"{shown(why, _LONGEST_TEXT)}\n{_time(ended.timestamp)}, {link}"
+            # Times, ports and addresses differ from tick to tick.
+            found = State(about, "fails", re.sub(r"0x[0-9a-f]+|\d+", "#", why), text, "failure")
+        # Under one name, an installation that was moved has left what it was before.
+        if about not in newest or ended.timestamp > newest[about][0]:
+            newest[about] = ended.timestamp, found
+    yield from (found for _, found in newest.values())
+
+
+def daemons_of(instance: dg.DagsterInstance, ui_url: str, now: float) -> Iterator[State]:
+    """How the daemons are that this instance needs; of one that has never beaten nothing is known."""
+    beats, link = instance.get_daemon_heartbeats(), f"{ui_url}/deployment/daemons"
+    for kind in instance.get_required_daemon_types():
+        beat, about = beats.get(kind), f"daemon {kind}"
+        if beat is None:
+            continue
+        if now - beat.timestamp > SILENT.total_seconds():
+            text = f"It was heard of last at {_time(beat.timestamp)}. Start it again: dagster-daemon run\n{link}"
+            yield State(about, "is down", "down", text, "failure")
+        elif beat.errors:
+            why = first_line(beat.errors[0].message, "no reason given")
+            cause = re.sub(r"0x[0-9a-f]+|\d+", "#", why)
+            yield State(about, "has errors", cause, f"{shown(why, _LONGEST_TEXT)}\n{link}", "warning")
+        else:
+            yield State(about, "works again", "", f"It beats again.\n{link}", "success")
+
+
+def pause(instance: dg.DagsterInstance, ui_url: str, looked: float, now: float) -> Alert | None:
+    """That nobody looked for a while: the daemon that looks cannot tell that it is down, but that it was."""
+    if not looked or now - looked <= SILENT.total_seconds() or not instance.get_daemon_heartbeats():
+        return None
+    text = (
+        f"From {_time(looked)} to {_time(now)} nobody looked: the daemon was down, or the sensor alerts off. "
+        f"What happened meanwhile is told now.\n{ui_url}/deployment/daemons"
+    )
+    return Alert("daemon", "pause", text, "was down, and is back", "info")
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,335 @@
+"""Who is told of what no run fails by: checks that warn, ticks that fail, daemons that do not beat; and of many."""
+
+import sys
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
+
+from taxi_platform.automation import alerts
+from taxi_platform.automation.alerts import GATHERING, QUIET
+from taxi_platform.automation.troubles import SILENT
+from taxi_platform_tests.automation.endless import endless_job
+from taxi_platform_tests.automation.endpoint import Endpoint, running_endpoint
+from taxi_platform_tests.automation.watching import Watch, instance_on_disk
+
+# One of Apprise's hundred services looks for an old part of Python's library.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+MONTH = "2021-01"
+ABOUT = f"green {MONTH}: cleaned/known_columns_only"
+
+
+@pytest.fixture
+def endpoint() -> Generator[Endpoint, None, None]:
+    with running_endpoint() as it:
+        yield it
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Generator[dg.DagsterInstance, None, None]:
+    with instance_on_disk(tmp_path / "home", "") as it:
+        yield it
+
+
+@pytest.fixture
+def watch(instance: dg.DagsterInstance, endpoint: Endpoint) -> Watch:
+    watch = Watch(instance, endpoint.url())
+    watch.look()
+    return watch
+
+
+def check(
+    instance: dg.DagsterInstance,
+    finds: str,
+    month: str = MONTH,
+    *,
+    judged: bool = True,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.ExecuteInProcessResult:
+    """A run that makes a month, and checks it: the check holds if it finds nothing."""
+    key = dg.AssetKey(["cleaned", "green_trips"])
+
+    @dg.asset(
+        key=key,
+        partitions_def=dg.MonthlyPartitionsDefinition(start_date="2014-01", fmt="%Y-%m"),
+        check_specs=[dg.AssetCheckSpec("known_columns_only", asset=key)],
+    )
+    def made() -> dg.MaterializeResult:
+        found = dg.AssetCheckResult(
+            passed=not finds, severity=severity, description=finds, metadata={} if judged else {"judged": False}
+        )
+        return dg.MaterializeResult(check_results=[found])
+
+    job = dg.define_asset_job("green_trips_job", selection=[made], tags={"taxi/dataset": "green"})
+    defs = dg.Definitions([made], jobs=[job])
+    return defs.resolve_job_def(job.name).execute_in_process(instance=instance, partition_key=month)
+
+
+def fail(instance: dg.DagsterInstance, month: str) -> None:
+    tags = {"taxi/dataset": "green", "dagster/partition": month}
+    instance.report_run_failed(instance.create_run_for_job(endless_job, tags=tags))
+
+
+def months(count: int) -> list[str]:
+    return [f"{2014 + number // 12}-{number % 12 + 1:02d}" for number in range(count)]
+
+
+def tick(
+    instance: dg.DagsterInstance,
+    says: str,
+    name: str = "green_publications",
+    kind: str = "SENSOR",
+    status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE,
+) -> None:
+    """A tick as the daemon writes it down: it failed, if it says something."""
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="taxi_platform.definitions")
+    place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name="taxi_platform")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "__repository__"), name)
+    data = ScheduleInstigatorData("0 6 20 * *") if kind == "SCHEDULE" else None
+    state = InstigatorState(origin, InstigatorType(kind), status, data)
+    if instance.get_instigator_state(state.instigator_origin_id, state.selector_id):
+        instance.update_instigator_state(state)
+    else:
+        instance.add_instigator_state(state)
+    instance.create_tick(
+        TickData(
+            state.instigator_origin_id,
+            name,
+            state.instigator_type,
+            TickStatus.FAILURE if says else TickStatus.SKIPPED,
+            datetime.now(UTC).timestamp(),
+            error=SerializableErrorInfo(f"ValueError: {says}\n", [], "ValueError") if says else None,
+            selector_id=state.selector_id,
+        )
+    )
+
+
+def beat(instance: dg.DagsterInstance, watch: Watch, *kinds: str) -> None:
+    """A beat of some daemons, at the time the watch believes in."""
+    at = (datetime.now(UTC) + watch.ahead).timestamp()
+    for kind in kinds:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(at, kind, "one", None))
+
+
+def test_a_warning_is_told_once_per_month_and_cause_and_that_it_holds_again(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    first = check(instance, "one column is new: tip\nand more")
+    watch.look()
+    assert endpoint.news() == [
+        (f"{ABOUT} does not hold", f"one column is new: tip\nhttp://ui:3000/runs/{first.run_id}")
+    ]
+    assert endpoint.gravities == ["warning"]
+    watch.ahead += QUIET * 2
+    check(instance, "one column is new: tip")
+    watch.look()
+    assert endpoint.news() == [], "they know, however long ago they heard"
+    check(instance, "one column is new: toll")
+    watch.look()
+    assert endpoint.titles() == [f"{ABOUT} does not hold"]
+    check(instance, "", "2021-02")
+    check(instance, "")
+    check(instance, "")
+    watch.look()
+    assert endpoint.titles() == [f"{ABOUT} holds again"]
+    assert endpoint.gravities[-1] == "success"
+
+
+def test_a_check_that_could_not_judge_is_neither_a_warning_nor_good_news(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    check(instance, "a column is missing", judged=False)
+    watch.look()
+    assert endpoint.news() == []
+    check(instance, "one column is new")
+    check(instance, "", judged=False)
+    watch.look()
+    assert endpoint.titles() == [f"{ABOUT} does not hold"]
+
+
+def test_a_grave_check_that_blocks_nothing_is_told_as_a_failure(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    check(instance, "rows are missing", severity=dg.AssetCheckSeverity.ERROR)
+    watch.look()
+    assert endpoint.titles() == [f"{ABOUT} does not hold"]
+    assert endpoint.gravities == ["failure"]
+
+
+def test_many_months_that_warn_come_in_one_message_that_has_an_end(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    for month in months(40):
+        check(instance, f"columns are new in {month}: {'x' * 300}", month)
+    fail(instance, "2020-01")
+    watch.look()
+    ((title, text),) = endpoint.news()
+    assert title == "41 alerts at once (failures: 1, warnings: 40)"
+    first, *lines, more, link = text.splitlines()
+    assert first.startswith("green 2020-01 failed: the run itself")
+    assert len(text) < 2_100
+    assert more == f"and {40 - len(lines)} more"
+    assert link == "http://ui:3000/runs"
+    assert endpoint.gravities == ["failure"], "as grave as the gravest in it"
+    watch.look()
+    assert endpoint.news() == []
+
+
+def test_what_comes_month_by_month_is_gathered_once_many_messages_were_sent(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    for month in months(9):
+        check(instance, "one column is new", month)
+        watch.look()
+    assert len(endpoint.news()) == 5
+    watch.ahead += GATHERING
+    watch.look()
+    assert len(endpoint.news()) == 4, "few are told one by one"
+    for month in months(30)[9:]:
+        check(instance, "one column is new", month)
+        watch.look()
+    watch.ahead += GATHERING
+    watch.look()
+    *_, last = endpoint.titles()
+    assert last == "20 alerts at once (warnings: 20)"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("SENSOR", "green_publications"), ("SCHEDULE", "green_monthly")])
+def test_a_tick_that_fails_is_told_once_per_cause_and_that_it_works_again(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint, kind: str, name: str
+) -> None:
+    about = f"{kind.lower()} {name}"
+    for number in range(3):
+        tick(instance, f"no answer after {number}.5 s", name, kind)
+        watch.look()
+        watch.ahead += QUIET
+    ((title, text),) = endpoint.news()
+    assert title == f"{about} fails"
+    assert "no answer after 0.5 s" in text
+    assert text.endswith("UTC, http://ui:3000/automation")
+    tick(instance, "the key is wrong", name, kind)
+    watch.look()
+    assert endpoint.titles() == [f"{about} fails"]
+    for _ in range(2):
+        tick(instance, "", name, kind)
+        watch.look()
+    assert endpoint.titles() == [f"{about} works again"]
+    assert endpoint.gravities == ["failure", "failure", "success"]
+
+
+def test_a_sensor_that_is_off_is_not_missed(instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint) -> None:
+    tick(instance, "no answer", status=InstigatorStatus.STOPPED)
+    watch.look()
+    assert endpoint.news() == []
+
+
+def test_a_daemon_that_is_down_is_told_once_and_that_it_is_back(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    beat(instance, watch, "SENSOR", "BACKFILL")
+    for _ in range(4):
+        watch.look()
+        watch.ahead += SILENT * 0.6
+        beat(instance, watch, "SENSOR")
+    ((title, text),) = endpoint.news()
+    assert title == "daemon BACKFILL is down"
+    assert "heard of last at" in text
+    beat(instance, watch, "BACKFILL")
+    watch.look()
+    watch.look()
+    assert endpoint.titles() == ["daemon BACKFILL works again"]
+    assert endpoint.gravities == ["failure", "success"]
+
+
+def test_a_daemon_that_was_down_says_from_when_to_when_nobody_looked(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    beat(instance, watch, "SENSOR", "BACKFILL")
+    watch.look()
+    watch.ahead += timedelta(hours=3)
+    beat(instance, watch, "SENSOR")  # the others have not had the time yet
+    watch.look()
+    assert endpoint.titles() == ["daemon was down, and is back"]
+    assert endpoint.gravities == ["info"]
+
+
+def test_a_sensor_that_is_killed_before_its_cursor_is_kept_tells_nothing_twice(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    with running_endpoint() as other:
+        watch.urls = f"{endpoint.url()} {other.url()}"
+        other.status = 500
+        check(instance, "one column is new")
+        before = watch.cursor
+        for _ in range(3):
+            watch.cursor = before  # as the daemon does that knows of no end of that look
+            watch.look()
+        assert len(endpoint.news()) == 1
+        other.status = 200
+        watch.look()
+        watch.look()
+        assert len(other.news()) == 1
+        assert endpoint.news() == []
+
+
+def test_of_more_than_200_that_wait_the_oldest_are_given_up_and_the_service_hears_how_many(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "_RUNS_PER_TICK", 300)
+    instance = dg.DagsterInstance.ephemeral()
+    watch = Watch(instance, endpoint.url())
+    watch.look()
+    endpoint.status = 500
+    for month in months(207):
+        fail(instance, month)
+    said = watch.look()
+    waiting = said.removeprefix("waiting: ").split("; ")
+    assert len(waiting) == 207
+    assert len(alerts.Memory.from_cursor(watch.cursor, instance).undelivered) == 200
+    endpoint.status = 200
+    watch.look()
+    (lost, _), (title, text) = endpoint.news()
+    assert lost == "7 alerts were given up"
+    assert title == "200 alerts at once (failures: 200)"
+    assert months(8)[7] in text
+    assert months(7)[6] not in text, "the oldest are given up"
+    watch.look()
+    assert endpoint.news() == []
+
+
+def test_a_service_that_is_down_is_left_alone_until_the_next_look(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    endpoint.status = 500
+    for month in months(4):
+        fail(instance, month)
+    watch.look()
+    assert endpoint.asked == 1
+
+
+def test_what_an_older_version_kept_is_read(instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint) -> None:
+    watch.cursor = (
+        '{"since": 0, "told": {}, "failing": {"green 2021-01": ["raw/green_trips"]}, "hushed": {}, '
+        '"undelivered": [[{"about": "green 2020-12", "cause": "step raw", "text": "no file"}, [0]]]}'
+    )
+    watch.look()
+    assert endpoint.titles() == ["green 2020-12 failed: step raw"]
+    assert endpoint.gravities == ["failure"]
