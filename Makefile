@@ -99,6 +99,7 @@ check: $(READY) ## Lint, format, types, lock, definitions and docker-compose.yam
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/dagster definitions validate -w workspace.yaml --log-level error
+	@$(BIN)/dg check defs
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 .PHONY: fix

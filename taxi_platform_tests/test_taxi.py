@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,37 @@ def test_a_shell_completes_the_names_of_datasets(tmp_path: Path) -> None:
 def test_what_is_asked_wrongly_ends_with_status_2() -> None:
     for arguments in (["runn"], ["run", "green"], ["run", "green", "2020-01", "--fast"]):
         assert ask(TAXI, *arguments).returncode == 2
+
+
+def test_a_terminal_is_shown_what_is_at_work_and_none_of_dagsters_own_log(tmp_path: Path) -> None:
+    theirs, ours = reversed(pty.openpty())
+    environ = KEPT | settings(tmp_path, TERM="xterm", COLUMNS="120")
+    with subprocess.Popen([TAXI, "run", "green", "2020-01"], cwd=ROOT, env=environ, stdout=theirs, stderr=theirs) as it:
+        os.close(theirs)
+        said = bytearray()
+        with suppress(OSError):  # a terminal nobody writes to any more
+            while part := os.read(ours, 1 << 16):
+                said += part
+        assert it.wait(120) == 0
+    os.close(ours)
+
+    assert b"starting Dagster" in said
+    assert b"checks hold" in said
+    assert b" - dagster - " not in said
+
+
+def test_a_month_is_brought_to_its_end_when_its_reader_goes(tmp_path: Path) -> None:
+    script = "set -o pipefail; exec 2>&1; (" + TAXI + " run green 2020-01 || echo failed >&2) 3>&1 | head -1"
+    done = ask("bash", "-c", script, environment=KEPT | settings(tmp_path))
+
+    assert done.stdout.split()[0] == "raw"
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert (tmp_path / "data" / "warehouse.duckdb").exists()
+
+
+def test_what_a_program_is_told_can_be_written_whatever_a_place_is_called(tmp_path: Path) -> None:
+    environ = settings(tmp_path) | {"TAXI_DATA_DIR": str(tmp_path / "año 日"), "PYTHONIOENCODING": "ascii"}
+    done = launch("run", "green", "2020-01", "--json", environment=environ)
+
+    assert done.returncode == 0, done.stderr
+    assert any("año 日" in it["where"] for it in json.loads(done.stdout)["layers"])

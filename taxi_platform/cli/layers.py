@@ -1,5 +1,6 @@
 """A run told as it goes: a line for each layer that is done and each check that does not hold; a table at the end."""
 
+import os
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -8,11 +9,18 @@ from typing import Any, TextIO
 
 import dagster as dg
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 _LOOK_SECONDS = 0.3
 #: What a step is doing, by the layer its name begins with.
-_AT_WORK = {"raw": "fetching", "clean": "cleaning", "lake": "storing in the lake", "warehouse": "loading the table"}
+_AT_WORK = {
+    "raw": "fetching",
+    "clean": "cleaning",
+    "lake": "storing in the lake",
+    "warehouse": "loading the table",
+    "check": "checking",
+}
 _TOLD = {
     dg.DagsterEventType.STEP_START,
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
@@ -51,6 +59,17 @@ class Check:
     says: str
 
 
+class _Patient(Console):
+    """A console whose reader may go: a month is brought to its end, whoever looks on."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich's hook: nobody reads any more."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 class Teller:
     """Tells of one run, to a terminal or a file, or keeps it for a document.
 
@@ -61,8 +80,18 @@ class Teller:
 
     def __init__(self, out: TextIO, *, silent: bool) -> None:
         # What errors say is shown as it is: brackets in it are no markup.
-        self._console = Console(file=out, markup=False, highlight=False, emoji=False, quiet=silent)
-        self._status = self._console.status("starting Dagster")
+        self._console = _Patient(file=out, markup=False, highlight=False, emoji=False, quiet=silent)
+        # What Dagster and the libraries write goes where it went: it is no part of what is told here.
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._at_work = self._progress.add_task("starting Dagster", total=None)
         self._cursor: str | None = None
         self.layers: list[Layer] = []
         self.checks: list[Check] = []
@@ -83,13 +112,13 @@ class Teller:
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
         if self._console.is_terminal:
-            self._status.start()
+            self._progress.start()
         try:
             yield
         finally:
             is_over.set()
             thread.join()
-            self._status.stop()
+            self._progress.stop()
 
     def look(self, instance: dg.DagsterInstance, run_id: str) -> None:
         """Tell what has come since the last look."""
@@ -113,13 +142,12 @@ class Teller:
         held = f"{sum(it.passed for it in self.checks)} of {len(self.checks)} checks hold, " if self.checks else ""
         table.caption = f"{subject}: {held}{seconds:.1f} s"
         self._console.print(table)
-        self._console.file.flush()
 
     def _hear(self, event: dg.DagsterEvent) -> None:
         if event.event_type is dg.DagsterEventType.STEP_START:
             step = event.step_key or ""
             doing = next((words for name, words in _AT_WORK.items() if step.startswith(name)), step)
-            self._status.update(doing)
+            self._progress.update(self._at_work, description=doing)
         elif event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
             told = event.step_retry_data.error
             why = (told.cause or told).message.strip().splitlines()[0] if told else ""
@@ -141,7 +169,6 @@ class Teller:
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
-        self._console.file.flush()
 
 
 def _layer_of(made: dg.AssetMaterialization) -> Layer:

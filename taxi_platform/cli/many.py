@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from rich.console import Console
 
 from taxi_platform.automation.choice import Lack
 from taxi_platform.cli import planning, say
@@ -69,7 +70,7 @@ def _backfill(order: Many) -> int:
 
 def _plan(order: Many) -> int:
     with dg.DagsterInstance.get() as instance:
-        plan = _planner(instance, order).plan(*_chosen_from(order))
+        plan = _looked_up(instance, order)
     if order.as_json:
         say.document({"command": "plan", "status": "done", **planning.document(plan)})
     else:
@@ -81,13 +82,18 @@ def _plan(order: Many) -> int:
 def _planned(instance: dg.DagsterInstance, order: Many) -> Plan | None:
     """What it would take; None where the source cannot be asked, and that is not what months are chosen by."""
     try:
-        return _planner(instance, order).plan(*_chosen_from(order))
+        return _looked_up(instance, order)
     except SourceError as error:
         if order.only:
             raise
         told = TaxiPlatformError("nobody knows whether the disk will do", cause=error.what)
         say.complain(say.failure_lines(str(told)))
         return None
+
+
+def _looked_up(instance: dg.DagsterInstance, order: Many) -> Plan:
+    with Console(stderr=True).status("asking the source, the lake and the records of runs"):
+        return _planner(instance, order).plan(*_chosen_from(order))
 
 
 def _planner(instance: dg.DagsterInstance, order: Many) -> planning.Planner:

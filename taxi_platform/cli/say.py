@@ -34,7 +34,7 @@ def complain(lines: list[str]) -> None:
 
 def document(told: Mapping[str, Any]) -> None:
     """Write the one JSON document of a command to standard output."""
-    sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
     sys.stdout.flush()
 
 
