@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from taxi_platform.automation.outcomes import failure_of, is_over, subject_of
+from taxi_platform.automation.troubles import silence
 from taxi_platform.cli import say
 from taxi_platform.core.errors import TaxiPlatformError
 
@@ -58,6 +59,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
     # What errors say is shown as it is: brackets in it are no markup.
     console = Console(markup=False, highlight=False, emoji=False, quiet=as_json)
     done: dict[str, Outcome] = {}
+    silent = ""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -89,6 +91,8 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
                 is_whole = record is not None and len(latest) == len(record.partition_names or ()) > 0
                 if len(done) == len(runs) and (has_ended or is_whole):
                     break
+                if not silent and (silent := silence(instance, time.time())):
+                    say.complain(say.failure_lines(f"backfill {backfill} waits: {silent}"))
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         return say_how_to_go_on(backfill, as_json=as_json)
