@@ -15,7 +15,7 @@ import dagster as dg
 from taxi_platform.core import findings
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
-from taxi_platform.core.catalog.published import published_rows
+from taxi_platform.core.catalog.published import published_near, published_rows
 from taxi_platform.core.editions import held_still, require_name
 from taxi_platform.core.errors import ReplacedError, WarehouseError
 from taxi_platform.core.findings import Finding
@@ -25,12 +25,13 @@ from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
 from taxi_platform.core.showing import told
-from taxi_platform.core.shrinking import month_has_not_shrunk
+from taxi_platform.core.shrinking import month_has_not_shrunk, rows_beside
 from taxi_platform.core.source import RawFile
 from taxi_platform.core.warehouse import Warehouse
 from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
 from taxi_platform.failures import reported
 from taxi_platform.handed_on import name_made
+from taxi_platform.judged_again import sides
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
 
@@ -50,16 +51,16 @@ _CLEANED = (
     _Check("required_values_present", "No row lacks a value that it means nothing without.", blocking=True),
     _Check(
         "month_has_not_shrunk",
-        "The file has rows, and not far fewer than the version in the lake or TLC's catalogue; unless the run says so.",
+        "The file has rows, not far fewer than the lake, TLC or the months beside it have; unless the run says so.",
         blocking=True,
     ),
     _Check("file_is_plain", "Nothing in the file had to be interpreted: no time zone, encoding, or second header."),
     _Check("known_columns_only", "The source file has no column the contract does not name."),
     _Check("known_codes_only", "Columns of codes hold none that the contract does not explain."),
     _Check("pickups_inside_month", "All but a few pickups are in the month the file is for."),
-    _Check("rejects_within_expectation", "The share of rejected rows is small, and like that of the months before."),
+    _Check("rejects_within_expectation", "The share of rejected rows is small, and like that of the months around it."),
     _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
-    _Check("row_count_in_trend", "The month is not much larger or smaller than those before it."),
+    _Check("row_count_in_trend", "The month is not much larger or smaller than those around it."),
 )
 _RAW = (_Check("agrees_with_tlc_report", "The file has as many trips as TLC's monthly report says, within 5 %."),)
 #: What is asked of a month's files on this machine, by the layer that is judged.
@@ -155,8 +156,8 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 held_still(files.about, raw, cleaned, quarantine) as look,
                 workspace.folder_for(contract.dataset, f"{month}.checks") as work,
             ):
-                before = workspace.lineages_before(contract.dataset, month)
-                now = cleaned.lineage
+                near, now = workspace.lineages_near(contract.dataset, month), cleaned.lineage
+                before, after = sides(near, month)
                 schema = findings.schema_matches_contract(contract, cleaned)
                 published = published_rows(contract.dataset, month)
                 profiled = cache(lambda: findings.profile(contract, month, cleaned, work))
@@ -173,17 +174,19 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         lambda: findings.required_values_present(profiled(), raw.rows, why)
                     ),
                     "month_has_not_shrunk": lambda: month_has_not_shrunk(
-                        now, lake.held(contract, month), published, why
+                        now, lake.held(contract, month), published, why, rows_beside(month, now, near)
                     ),
                     "file_is_plain": lambda: findings.file_is_plain(now),
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
                     "known_codes_only": of_rows(lambda: findings.known_codes_only(profiled())),
                     "pickups_inside_month": of_rows(lambda: findings.pickups_inside_month(profiled())),
                     "rejects_within_expectation": lambda: findings.rejects_within_expectation(
-                        contract, now, before, why
+                        contract, now, before, why, after
                     ),
                     "row_count_as_published": lambda: findings.row_count_as_published(raw, published),
-                    "row_count_in_trend": lambda: findings.row_count_in_trend(now, before),
+                    "row_count_in_trend": lambda: findings.row_count_in_trend(
+                        now, before, after, published_near(contract.dataset, month)
+                    ),
                 }
                 on_trial = {
                     "agrees_with_tlc_report": lambda: agrees_with_tlc_report(

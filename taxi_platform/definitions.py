@@ -12,6 +12,7 @@ from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.housekeeping import build_housekeeping_sensor
 from taxi_platform.automation.jobs import build_jobs
 from taxi_platform.automation.lateness import build_lateness_check
+from taxi_platform.automation.lateness import key_of as lateness_check_of
 from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
@@ -49,7 +50,9 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
             *(build_arrival_sensor(contract, sensing) for contract in trips),
             build_housekeeping_sensor(settings.data_dir / ".lake", settings.keep_days),
-            build_alert_sensor(dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing),
+            build_alert_sensor(
+                dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing, map(lateness_check_of, trips)
+            ),
         ],
         schedules=[
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),

@@ -89,10 +89,24 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             _wait(services, lambda: bool(told))
         except _AloneError as error:
             sys.stderr.write(f"{error}\n")
+            _tell(environment, str(error))
             return 1
         finally:
             _end(services, told)
     return 0
+
+
+def _tell(environment: Mapping[str, str], text: str) -> None:
+    """Tell the services of `TAXI_ALERT_URLS`: the sensor that tells them of the rest has ended with the daemon."""
+    # What it takes to tell people takes a while to load, and nobody else here needs it.
+    from taxi_platform.resources import AlertsResource
+    from taxi_platform.settings import Settings
+
+    settings = Settings.from_env(environment)
+    alerts = AlertsResource(urls=" ".join(settings.alert_urls), ui_url=settings.ui_url)
+    for place in range(len(alerts.services)):
+        if not alerts.send(place, "taxi_platform is down", text, "failure"):
+            sys.stderr.write(f"service {place + 1} of TAXI_ALERT_URLS was not told of it\n")
 
 
 class _AloneError(TaxiPlatformError):

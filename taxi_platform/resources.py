@@ -48,10 +48,10 @@ class WorkspaceResource(dg.ConfigurableResource):
             return None  # whoever asks only compares with it: neither its own month nor later ones may stop at it
         return file
 
-    def lineages_before(self, dataset: str, month: Month) -> list[Lineage]:
-        """Where the cleaned months of the year before `month` came from, as far as they are here."""
-        files = (self.kept("cleaned", dataset, earlier) for earlier in month.year_before)
-        return [file.lineage for file in files if file is not None]
+    def lineages_near(self, dataset: str, month: Month) -> dict[Month, Lineage]:
+        """Where the cleaned months of the years before and after `month` came from, as far as they are here."""
+        files = {it: self.kept("cleaned", dataset, it) for it in (*month.year_before, *month.year_after)}
+        return {it: file.lineage for it, file in files.items() if file is not None}
 
     def files_beside(self, dataset: str, month: Month) -> list[ParquetFile]:
         """The cleaned months before and after `month`, as far as they are here."""

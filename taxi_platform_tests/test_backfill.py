@@ -221,7 +221,7 @@ def test_a_file_or_a_pipe_gets_a_line_for_each_month_and_a_table_at_the_end(stat
     assert station.green.status == 0
     for month in YEAR:
         assert re.search(rf"^green {month} +\d+ rows +\d+\.\d s$", said, re.MULTILINE)
-        assert re.search(rf"│ green {month} │ success │ \d+ +│ \d+ +│ \d+\.\d +│ +│", said)
+        assert re.search(rf"│ green {month} │ success │ \d+ +│ \d+ +│ \d+\.\d +│ \d+ +│ \d+ +│ \d+ +│ +│", said)
     assert re.search(r"12 of 12 months, 3,\d{3} rows", said)
     assert "\x1b[" not in said
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from taxi_platform_tests.automation.endpoint import running_endpoint
 from taxi_platform_tests.test_launch import KEPT, ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")]
@@ -182,3 +183,13 @@ def test_who_says_it_a_second_time_ends_all_of_them_at_once() -> None:
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=25)  # one of them alone would have half a minute
     assert said == "-9 -9 -9\n"
+
+
+def test_when_the_daemon_is_gone_people_are_told_by_who_is_left(tmp_path: Path) -> None:
+    with running_endpoint() as somebody:
+        with serving(tmp_path, ["env", f"TAXI_ALERT_URLS={somebody.url()}", "make", "dev"]) as it:
+            os.kill(min(it.processes("taxi_platform.daemon")), signal.SIGKILL)
+            assert it.ends() == 2
+        ((title, text),) = somebody.news()
+    assert title == "taxi_platform is down"
+    assert "the daemon has ended by itself" in text

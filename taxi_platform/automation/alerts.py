@@ -4,7 +4,7 @@ Whether something is the matter is asked in `outcomes.py` and `troubles.py`; how
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any, Self
@@ -14,7 +14,7 @@ import dagster as dg
 from taxi_platform.automation.history import CAUSE, Clock, clock
 from taxi_platform.automation.outcomes import REPLACED_BY, RETRIED_AFTER, failure_of, is_over, layers_of, subject_of
 from taxi_platform.automation.telling import MOST_SINGLE, Alert, Taken, send
-from taxi_platform.automation.troubles import State, checks_of, daemons_of, pause, ticks_of
+from taxi_platform.automation.troubles import State, checks_of, daemons_of, pause, standing_of, ticks_of
 from taxi_platform.resources import AlertsResource
 
 #: Of one dataset, month and cause, nobody hears twice in this time.
@@ -133,13 +133,17 @@ class Memory:
         return [it for alert, unmade in hushed for it in self.failed(Alert(**alert), set(), {*unmade}, now)]
 
 
-def build_alert_sensor(status: dg.DefaultSensorStatus, now: Clock = clock) -> dg.SensorDefinition:
-    """The sensor that tells people of runs that failed, and of months that recovered.
+def build_alert_sensor(
+    status: dg.DefaultSensorStatus, checks: Iterable[dg.AssetCheckKey] = (), now: Clock = clock
+) -> dg.SensorDefinition:
+    """The sensor that tells people of runs that failed, of what else is the matter, and of what is well again.
 
     Args:
         status: Whether it is on until somebody says otherwise.
+        checks: Those that are about no run; how they stand is looked at each time.
         now: The clock.
     """
+    standing = tuple(checks)
 
     @dg.sensor(
         name="alerts",
@@ -153,7 +157,7 @@ def build_alert_sensor(status: dg.DefaultSensorStatus, now: Clock = clock) -> dg
         memory = Memory.from_cursor(context.cursor if everybody else None, context.instance)
         if not everybody:
             return dg.SensorResult(skip_reason="nobody to tell: TAXI_ALERT_URLS is empty", cursor=memory.to_cursor())
-        news = _news(context.instance, alerts.ui_url, memory, at)
+        news = _news(context.instance, alerts.ui_url, memory, at, standing)
         queue = [*((Alert(**it), places) for it, places in memory.undelivered), *((it, everybody) for it in news)]
         if memory.has_to_wait(len(queue), at):
             memory.keep(queue)
@@ -189,7 +193,9 @@ def _told(
     return ". ".join(f"{name}: {'; '.join(titles)}" for name, titles in lists.items() if titles)
 
 
-def _news(instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float) -> list[Alert]:
+def _news(
+    instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float, checks: Iterable[dg.AssetCheckKey]
+) -> list[Alert]:
     """What there is to tell since the last look, and of how things are now."""
     news = memory.overdue(now)
     paused = pause(instance, ui_url, memory.looked, now)
@@ -199,7 +205,7 @@ def _news(instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float)
             news += memory.stands(state, now)
     # Who was down a moment ago has not had the time to beat.
     daemons = () if paused or not memory.looked else daemons_of(instance, ui_url, now)
-    for state in (*ticks_of(instance, ui_url), *daemons):
+    for state in (*ticks_of(instance, ui_url), *standing_of(instance, checks, ui_url), *daemons):
         news += memory.stands(state, now)
     memory.looked, memory.looks = now, memory.looks + 1
     return [paused, *news] if paused else news

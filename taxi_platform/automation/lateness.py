@@ -12,6 +12,7 @@ import dagster as dg
 
 from taxi_platform.automation import watch
 from taxi_platform.automation.history import NEW_YORK, Clock, clock, months_of
+from taxi_platform.automation.troubles import MONTH_DUE
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 
@@ -39,8 +40,10 @@ def build_lateness_check(contract: TripContract, now: Clock = clock) -> dg.Asset
     )
     def newest_month_is_here(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         here = months_of(context.instance, key_of(contract).asset_key)
-        is_late, says = watch.lateness(contract.first_month, now().astimezone(NEW_YORK).date(), here)
-        return dg.AssetCheckResult(passed=not is_late, severity=dg.AssetCheckSeverity.WARN, description=says)
+        found = evaluation_of(contract, now().astimezone(NEW_YORK).date(), here)
+        return dg.AssetCheckResult(
+            passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
+        )
 
     return newest_month_is_here
 
@@ -53,13 +56,19 @@ def evaluation_of(contract: TripContract, today: date, here: Iterable[Month]) ->
         today: The date in New York.
         here: The months that were fetched.
     """
+    here = set(here)
     is_late, says = watch.lateness(contract.first_month, today, here)
-    check = key_of(contract)
+    check, due = key_of(contract), watch.due(contract.first_month, today)
+    metadata: dict[str, dg.MetadataValue] = {"newest month": dg.MetadataValue.text(str(max(here)))} if here else {}
+    if not here:
+        metadata["judged"] = dg.MetadataValue.bool(False)
+    elif due:
+        metadata[MONTH_DUE] = dg.MetadataValue.text(str(due))
     return dg.AssetCheckEvaluation(
         asset_key=check.asset_key,
         check_name=check.name,
         passed=not is_late,
         severity=dg.AssetCheckSeverity.WARN,
         description=says,
-        metadata={},
+        metadata=metadata,
     )

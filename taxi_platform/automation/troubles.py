@@ -1,10 +1,10 @@
-"""What may be the matter though no run failed: a check that warns, a tick that fails, a daemon that does not beat.
+"""What may be the matter though no run failed: a check that warns, a late dataset, a failing tick, a silent daemon.
 
 Each is asked as it stands now; whether people know of it already is `alerts.py`'s business.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,8 @@ from taxi_platform.core.showing import shown
 
 #: A daemon that has not beaten for so long is down, as in Dagster's own page of them: some do much between two beats.
 SILENT = timedelta(minutes=30)
+#: What a check's metadata calls the month it is about, where its sentence changes though the matter is the same.
+MONTH_DUE = "month due"
 _LONGEST_TEXT = 500
 _TICKS = 5
 
@@ -54,19 +56,40 @@ def checks_of(instance: dg.DagsterInstance, run: dg.DagsterRun, link: str) -> It
     checks = [it.dagster_event.asset_check_evaluation_data for it in entries if it.dagster_event]
     turned_down = {it.asset_key for it in checks if turns_down(it)}
     for check in checks:
-        judged = check.metadata.get("judged")
-        if check.asset_key in turned_down or (judged and judged.value is False):
-            continue
-        month = check.partition or run.tags.get("dagster/partition", "")
-        dataset = check.asset_key.path[-1].removesuffix("_trips")
-        about = f"{dataset} {month}".rstrip() + f": {check.asset_key.path[0]}/{check.check_name}"
-        why = first_line(check.description, "no reason given")
-        text = f"{shown(why, _LONGEST_TEXT)}\n{link}"
-        if check.passed:
-            yield State(about, "holds again", "", text, "success")
-        else:
-            is_grave = check.severity == dg.AssetCheckSeverity.ERROR
-            yield State(about, "does not hold", why, text, "failure" if is_grave else "warning")
+        if check.asset_key not in turned_down:
+            yield from _judged(check, check.partition or run.tags.get("dagster/partition", ""), link)
+
+
+def standing_of(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey], ui_url: str) -> Iterator[State]:
+    """How checks stand that are about no run: of one that nobody has judged yet, or is judging now, nothing is known.
+
+    Args:
+        instance: Whose records.
+        checks: Those that sensors report by themselves, as whether a dataset is late.
+        ui_url: Where the UI is.
+    """
+    for key in checks:
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        event = record.event.dagster_event if record and record.event else None
+        if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            yield from _judged(event.asset_check_evaluation_data, "", f"{ui_url}/assets/{'/'.join(key.asset_key.path)}")
+
+
+def _judged(check: dg.AssetCheckEvaluation, month: str, link: str) -> Iterator[State]:
+    """How a check came out; nothing, where it could not judge."""
+    judged, due = check.metadata.get("judged"), check.metadata.get(MONTH_DUE)
+    if judged and judged.value is False:
+        return
+    dataset = check.asset_key.path[-1].removesuffix("_trips")
+    about = f"{dataset} {month}".rstrip() + f": {check.asset_key.path[0]}/{check.check_name}"
+    why = first_line(check.description, "no reason given")
+    text = f"{shown(why, _LONGEST_TEXT)}\n{link}"
+    if check.passed:
+        yield State(about, "holds again", "", text, "success")
+    else:
+        is_grave = check.severity == dg.AssetCheckSeverity.ERROR
+        cause = str(due.value) if due else why
+        yield State(about, "does not hold", cause, text, "failure" if is_grave else "warning")
 
 
 def ticks_of(instance: dg.DagsterInstance, ui_url: str) -> Iterator[State]:
@@ -112,6 +135,20 @@ def daemons_of(instance: dg.DagsterInstance, ui_url: str, now: float) -> Iterato
             yield State(about, "has errors", cause, f"{shown(why, _LONGEST_TEXT)}\n{link}", "warning")
         else:
             yield State(about, "works again", "", f"It beats again.\n{link}", "success")
+
+
+def silence(instance: dg.DagsterInstance, now: float) -> str:
+    """What a process that is up says where no daemon is: it is down, since when, and what is not done; "" otherwise.
+
+    The daemon cannot tell of it, and nobody looks at an instance that never had one.
+    """
+    newest = max((it.timestamp for it in instance.get_daemon_heartbeats().values()), default=None)
+    if newest is None or now - newest <= SILENT.total_seconds():
+        return ""
+    return (
+        f"no daemon was heard of since {_time(newest)}: nothing queued is run, no sensor looks, and nobody is told. "
+        f"Start it again: make dev, or dagster-daemon run"
+    )
 
 
 def pause(instance: dg.DagsterInstance, ui_url: str, looked: float, now: float) -> Alert | None:

@@ -6,7 +6,7 @@ The months are run by the daemon of the running instance; ending this process en
 import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -14,9 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from taxi_platform.automation.outcomes import failure_of, is_over, subject_of
+from taxi_platform.automation.outcomes import DATASET, failure_of, is_over, subject_of
+from taxi_platform.automation.troubles import silence
 from taxi_platform.cli import say
+from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.month import Month
+from taxi_platform.judged_again import evaluations_of, is_judged, judge_again
+from taxi_platform.resources import WorkspaceResource
+from taxi_platform.settings import Settings
 
 _TAG = "dagster/backfill"
 _POLL_SECONDS = 1.0
@@ -26,7 +32,7 @@ _ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCE
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a month."""
+    """What became of a month; of its checks, how many passed, did not hold, and had nothing to judge by."""
 
     subject: str
     status: dg.DagsterRunStatus
@@ -34,6 +40,9 @@ class Outcome:
     quarantined: int = 0
     seconds: float = 0.0
     reason: str = ""
+    passed: int = 0
+    warned: int = 0
+    not_judged: int = 0
 
     @property
     def succeeded(self) -> bool:
@@ -58,6 +67,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
     # What errors say is shown as it is: brackets in it are no markup.
     console = Console(markup=False, highlight=False, emoji=False, quiet=as_json)
     done: dict[str, Outcome] = {}
+    silent = ""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -89,7 +99,12 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
                 is_whole = record is not None and len(latest) == len(record.partition_names or ()) > 0
                 if len(done) == len(runs) and (has_ended or is_whole):
                     break
+                if not silent and (silent := silence(instance, time.time())):
+                    say.complain(say.failure_lines(f"backfill {backfill} waits: {silent}"))
                 time.sleep(_POLL_SECONDS)
+            for it in runs:
+                if (outcome := latest.get(subject_of(it.dagster_run))) is not None and it.dagster_run.is_success:
+                    latest[outcome.subject] = _judged_again(instance, it.dagster_run, outcome)
     except KeyboardInterrupt:
         return say_how_to_go_on(backfill, as_json=as_json)
     if record is not None and record.error is not None:
@@ -176,6 +191,18 @@ def _outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     )
 
 
+def _judged_again(instance: dg.DagsterInstance, run: dg.DagsterRun, outcome: Outcome) -> Outcome:
+    """What became of a month, now that those around it are here."""
+    contract = load_catalog().trips.get(run.tags.get(DATASET, ""))
+    checks = evaluations_of(instance, run.run_id)
+    if contract is not None and (month := run.tags.get("dagster/partition")):
+        workspace = WorkspaceResource(data_dir=str(Settings.from_env().data_dir))
+        checks = judge_again(instance, workspace, contract, Month.parse(month), checks)
+    judged = [it for it in checks if is_judged(it)]
+    passed = sum(it.passed for it in judged)
+    return replace(outcome, passed=passed, warned=len(judged) - passed, not_judged=len(checks) - len(judged))
+
+
 def _speed(runs: Sequence[dg.RunRecord], latest: dict[str, Outcome], expected: int) -> str:
     """Rows so far and how fast they came, counted from the first run's start: whoever looks later sees the same."""
     rows = sum(it.rows for it in latest.values())
@@ -195,11 +222,11 @@ def _line(outcome: Outcome) -> str:
 
 
 def _summary(outcomes: Collection[Outcome]) -> Table:
-    table = Table("month", "", "rows", "quarantined", "seconds", "why")
+    table = Table("month", "", "rows", "quarantined", "seconds", "passed", "warned", "not judged", "why")
     for it in sorted(outcomes, key=lambda it: it.subject):
-        table.add_row(
-            it.subject, it.status.value.lower(), f"{it.rows:,}", f"{it.quarantined:,}", f"{it.seconds:.1f}", it.reason
-        )
+        counts = (f"{it.rows:,}", f"{it.quarantined:,}", f"{it.seconds:.1f}")
+        checks = map(str, (it.passed, it.warned, it.not_judged))
+        table.add_row(it.subject, it.status.value.lower(), *counts, *checks, it.reason)
     succeeded = sum(it.succeeded for it in outcomes)
     table.caption = f"{succeeded} of {len(outcomes)} months, {sum(it.rows for it in outcomes):,} rows"
     return table

@@ -17,6 +17,7 @@ from taxi_platform.cli import planning, say
 from taxi_platform.cli.following import cancel, follow, say_how_to_go_on
 from taxi_platform.cli.launching import launch, require_daemon
 from taxi_platform.cli.order import Many
+from taxi_platform.cli.silence import say_if_nobody_looks
 from taxi_platform.cli.start import actions_of
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError
@@ -70,6 +71,7 @@ def _backfill(order: Many) -> int:
 
 def _plan(order: Many) -> int:
     with dg.DagsterInstance.get() as instance:
+        say_if_nobody_looks(instance)
         plan = _looked_up(instance, order)
     if order.as_json:
         say.document({"command": "plan", "status": "done", **planning.document(plan)})

@@ -22,6 +22,7 @@ from taxi_platform.automation.outcomes import failure_of
 from taxi_platform.cli import say
 from taxi_platform.cli.layers import Teller
 from taxi_platform.cli.order import Order
+from taxi_platform.cli.silence import say_if_nobody_looks
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.showing import LONGEST_TEXT, shown
 from taxi_platform.failures import ENDED, ENDED_BY
@@ -59,6 +60,7 @@ def main(argument: str) -> int:
             return _mistaken(order, error)
         except BaseException:  # noqa: BLE001 (Dagster's own word for a signal is no exception like others)
             return _interrupted(order)
+        say_if_nobody_looks(instance)
         return _outcome(instance, order, told)
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, Column, RuleAction, TripContract
+from taxi_platform.core.catalog.published import TLC_FILES
 from taxi_platform.core.engine import literal
 from taxi_platform.core.extras import usual_values
 from taxi_platform.core.measures import Measures
@@ -27,7 +28,7 @@ Figure = int | float | str
 
 #: Share of pickups outside the month that is still usual; TLC's files hold a few strays (146 of 3.7 M in 2026).
 USUAL_STRAYS = 0.001
-#: A month is expected to hold between half and twice the rows of the median of the months before it.
+#: A month is expected to hold between half and twice the rows of the median of the months around it.
 USUAL_CHANGE = 2.0
 #: Rejected shares this close to those of earlier months, in share of rows, are never worth a warning.
 USUAL_REJECTS = 0.01
@@ -212,18 +213,25 @@ def pickups_inside_month(profiled: Profile) -> Finding:
 
 
 def rejects_within_expectation(
-    contract: TripContract, now: Lineage, before: Sequence[Lineage], why: Callable[[], Rejects]
+    contract: TripContract,
+    now: Lineage,
+    before: Sequence[Lineage],
+    why: Callable[[], Rejects],
+    after: Sequence[Lineage] = (),
 ) -> Finding:
-    """The share of rejected rows is like that of the months before, and never large by the contract's own rules.
+    """The share of rejected rows is like that of the months around it, and never large by the contract's own rules.
 
     Args:
         contract: The dataset's contract.
         now: Of the cleaned month.
         before: Of the months before; those cleaned by other rules than this one are no measure for it.
         why: What rows were turned away for.
+        after: Of the months after, as in a backfill, whose newest months come first.
     """
     share = _rejected_share(now)
-    alike = [it for it in before if it.rules == now.rules]
+    alike, later = ([it for it in side if it.rules == now.rules] for side in (before, after))
+    where = _where(alike, later)
+    alike += later
     figures: dict[str, Figure] = {"share rejected": share, "months compared with": len(alike)}
     if not now.rows_in:
         return Finding(holds=True, says="the source file has no rows", figures=figures, judged=False)
@@ -231,10 +239,10 @@ def rejects_within_expectation(
     if alike:
         usual = statistics.median(_rejected_share(it) for it in alike)
         figures["usual share"] = usual
-        says += f", against {usual:.3%} in the {len(alike)} months before"
+        says += f", against {usual:.3%} in the {len(alike)} months {where}"
         is_usual = share <= usual * USUAL_CHANGE + USUAL_REJECTS
     else:
-        says += "; no earlier month to compare with"
+        says += "; no month near it to compare with"
     unasked = share
     if share > MOST_REJECTS and _rejecting(now.rules) - _rejecting(contract.actions()):
         # A run may turn away more on purpose, as the course's homework does with nearly half of a month.
@@ -258,16 +266,29 @@ def row_count_as_published(raw: RawFile, published: int | None) -> Finding:
     )
 
 
-def row_count_in_trend(now: Lineage, before: Sequence[Lineage]) -> Finding:
-    """The month is not much larger or smaller than those before it."""
-    figures: dict[str, Figure] = {"rows": now.rows_in, "months compared with": len(before)}
-    if not before:
-        says = f"{now.rows_in:,} rows; no earlier month to compare with"
+def row_count_in_trend(
+    now: Lineage, before: Sequence[Lineage], after: Sequence[Lineage] = (), published: Sequence[int] = ()
+) -> Finding:
+    """The month is not much larger or smaller than those around it.
+
+    Args:
+        now: Of the cleaned month.
+        before: Of the months before.
+        after: Of the months after: a backfill brings the newest months first.
+        published: Rows of the months around it in TLC's catalogue, which stand in for those of a month of TLC's own
+            where none of them is here.
+    """
+    rows, where = [it.rows_in for it in (*before, *after)], _where(before, after)
+    if not rows and now.edition == "parquet" and now.source_url.startswith(TLC_FILES):
+        rows, where = [*published], "around it in TLC's catalogue"
+    figures: dict[str, Figure] = {"rows": now.rows_in, "months compared with": len(rows)}
+    if not rows:
+        says = f"{now.rows_in:,} rows; no month near it to compare with"
         return Finding(holds=True, says=says, figures=figures, judged=False)
-    usual = statistics.median(it.rows_in for it in before)
+    usual = statistics.median(rows)
     return Finding(
         holds=usual / USUAL_CHANGE <= now.rows_in <= usual * USUAL_CHANGE,
-        says=f"{now.rows_in:,} rows, against {usual:,.0f} in the {len(before)} months before",
+        says=f"{now.rows_in:,} rows, against {usual:,.0f} in the {len(rows)} months {where}",
         figures=figures | {"usual rows": usual},
     )
 
@@ -294,6 +315,11 @@ def table_matches_lake(in_table: Measures, in_lake: Measures) -> Finding:
             "columns compared": len(in_table.columns),
         },
     )
+
+
+def _where(before: Sequence[Lineage], after: Sequence[Lineage]) -> str:
+    """Where the months are that one is compared with."""
+    return "around it" if before and after else "after" if after else "before"
 
 
 def _rejected_share(lineage: Lineage) -> float:

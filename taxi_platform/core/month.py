@@ -63,6 +63,15 @@ class Month:
         return [last.minus(it) for it in range(count, -1, -1)]
 
     @property
+    def year_after(self) -> tuple[Month, ...]:
+        """The twelve months that follow it, in order."""
+        months, last = list[Month](), self
+        for _ in range(12):
+            last = last.next
+            months.append(last)
+        return tuple(months)
+
+    @property
     def year_before(self) -> tuple[Month, ...]:
         """The twelve months before this one, oldest first."""
         return tuple(self.minus(it) for it in range(12, 0, -1))

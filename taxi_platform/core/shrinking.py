@@ -1,18 +1,25 @@
-"""Whether a month is there at all: it has rows, and not far fewer than it had, or than TLC says it has."""
+"""Whether a month is there at all: it has rows, and not far fewer than it had, TLC says it has, or those beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from taxi_platform.core.catalog.published import TLC_FILES
+from taxi_platform.core.catalog.published import TLC_FILES, published_rows
 from taxi_platform.core.findings import Figure, Finding
+from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.rejects import Rejects
 
 #: A month may have this share of the rows it had. TLC's editions of one month differ by up to 13 % (yellow 2012; green
 #: 2019-04 by 10 %), so no correction takes half of a month away: a file that was cut, filtered or emptied does.
 LEAST_LEFT = 0.5
+
+#: And a month has at least this share of the rows of the lesser of those beside it. In the spring of 2020 a month fell
+#: to 8 % of the one before, and rose no higher in the next; what loses 99 % of its rows is no trend.
+LEAST_BESIDE = 0.02
+#: Months of fewer rows than these are nobody's measure.
+_FEWEST = 100
 
 _OF_FILE, _CLEANED = "rows in the source file", "rows cleaned"
 
@@ -25,17 +32,22 @@ class _Count:
     rows: int
     due: int
     where: str
+    least: float = LEAST_LEFT
 
     @property
     def is_far_fewer(self) -> bool:
-        return self.rows < self.due * LEAST_LEFT
+        return self.rows < self.due * self.least
 
     def __str__(self) -> str:
         return f"{self.rows:,} {self.what} against {self.due:,} {self.where}"
 
 
 def month_has_not_shrunk(
-    now: Lineage, held: ParquetFile | None, published: int | None, why: Callable[[], Rejects]
+    now: Lineage,
+    held: ParquetFile | None,
+    published: int | None,
+    why: Callable[[], Rejects],
+    beside: int | None = None,
 ) -> Finding:
     """The source file has rows, and neither it nor what is left of it has shrunk, unless that is meant.
 
@@ -47,8 +59,12 @@ def month_has_not_shrunk(
         held: The month's object in the lake; None if it holds none.
         published: Rows of the month in TLC's catalogue, where it has the month.
         why: What rows were turned away for; asked where too few are left.
+        beside: Rows of the lesser of the months beside it, as `rows_beside` has them.
     """
     counts = list(_counts(now, held, published))
+    if beside and beside >= _FEWEST:
+        nearby = _Count(_OF_FILE, now.rows_in, beside, "in the lesser of the months beside it", LEAST_BESIDE)
+        counts += [nearby] if nearby.is_far_fewer else []
     figures: dict[str, Figure] = {_OF_FILE: now.rows_in, _CLEANED: now.rows_cleaned}
     figures |= {f"{it.what} {it.where}": it.due for it in counts}
     fewer = [it for it in counts if it.is_far_fewer]
@@ -70,6 +86,27 @@ def month_has_not_shrunk(
     )
 
 
+def rows_beside(month: Month, now: Lineage, near: Mapping[Month, Lineage]) -> int | None:
+    """Rows of the lesser of the months right before and after; None where nothing is known of either.
+
+    Args:
+        month: The month between them.
+        now: Of it; if it is TLC's own file, TLC's catalogue stands in for what is not here.
+        near: Of the months that are here.
+    """
+    rows = list[int]()
+    for it in (month.previous, month.next):
+        if it in near:
+            rows.append(near[it].rows_in)
+        elif _is_of_tlc(now) and (published := published_rows(now.dataset, it)):
+            rows.append(published)
+    return min(filter(None, rows), default=None)
+
+
+def _is_of_tlc(now: Lineage) -> bool:
+    return now.edition == "parquet" and now.source_url.startswith(TLC_FILES)
+
+
 def _counts(now: Lineage, held: ParquetFile | None, published: int | None) -> Iterator[_Count]:
     if held is not None:
         before = held.known_lineage
@@ -79,7 +116,7 @@ def _counts(now: Lineage, held: ParquetFile | None, published: int | None) -> It
             yield _Count(_OF_FILE, now.rows_in, before.rows_in, "in that of the version in the lake")
             if before.rules == now.rules:  # by other rules, other rows are turned away on purpose
                 yield _Count(_CLEANED, now.rows_cleaned, before.rows_cleaned, "in the lake")
-    if published is not None and now.edition == "parquet" and now.source_url.startswith(TLC_FILES):
+    if published is not None and _is_of_tlc(now):
         yield _Count(_OF_FILE, now.rows_in, published, "in TLC's catalogue")
 
 

@@ -9,6 +9,8 @@ import pytest
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_parquet_month
+from taxi_platform.judged_again import evaluations_of, is_judged, judge_again
+from taxi_platform.resources import WorkspaceResource
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import ALL_PASS, Platform, check_of, checks_of, figures_of, steps_of
 
@@ -83,7 +85,7 @@ def test_a_few_pickups_in_another_month_are_usual_and_many_are_not(platform: Pla
 def test_more_rejected_rows_than_in_the_months_before_are_noticed(platform: Platform, source: Path) -> None:
     write_green(source, in_month(trips(*[{}] * 99, {"passenger_count": "0"}), "2020-12"), "2020-12")
     said, figures = passed(platform.run("green_trips_job", "2020-12"), "rejects_within_expectation")
-    assert said == "1.000% rejected; no earlier month to compare with"
+    assert said == "1.000% rejected; no month near it to compare with"
     assert figures == {"share rejected": 0.01, "months compared with": 0}
 
     write_green(source, trips(*[{}] * 97, *[{"passenger_count": "0"}] * 3))
@@ -111,7 +113,7 @@ def test_a_month_of_another_size_than_those_before_it_is_noticed(platform: Platf
         return platform.run("green_trips_job", month)
 
     said, figures = passed(run("2019-12", 500), "row_count_in_trend")
-    assert said == "not judged: 500 rows; no earlier month to compare with"
+    assert said == "not judged: 500 rows; no month near it to compare with"
     assert figures == {"rows": 500, "months compared with": 0, "judged": False}
     # A year and a month later, the first is no measure any more.
     assert passed(run("2021-01", 10), "row_count_in_trend")[1]["months compared with"] == 0
@@ -167,3 +169,39 @@ def test_a_month_the_catalogue_does_not_have_is_not_compared_with_it(
     said, figures = passed(platform.run("green_trips_job", month), "row_count_as_published")
     assert said == f"not judged: nothing to compare with: {why}"
     assert figures == {"rows": 1 if edition == "csv" else 50, "judged": False}
+
+
+def test_a_backfill_newest_first_stops_at_a_month_that_lost_nearly_all_of_its_rows(
+    platform: Platform, source: Path
+) -> None:
+    for month, rows in (("2021-04", 300), ("2021-03", 300), ("2021-02", 3), ("2021-01", 300)):
+        write_green(source, in_month(trips(*[{}] * rows), month), month)
+        result = platform.run("green_trips_job", month, succeeds=rows > 3)
+        if rows == 3:
+            found = check_of(result, "month_has_not_shrunk")
+            assert not found.passed
+            assert "3 rows in the source file against 300 in the lesser of the months beside it" in str(
+                found.description
+            )
+    assert not platform.in_lake("green", "2021-02").path.exists()
+
+
+def test_what_had_nothing_to_be_compared_with_is_judged_again_by_the_months_that_came_later(
+    platform: Platform, source: Path
+) -> None:
+    contract, workspace = platform.catalog.trips["green"], WorkspaceResource(data_dir=str(platform.data_dir))
+    runs = dict[str, dg.ExecuteInProcessResult]()
+    for month, rows in (("2021-03", 40), ("2021-02", 100), ("2021-01", 100)):  # newest first
+        write_green(source, in_month(trips(*[{}] * rows), month), month)
+        runs[month] = platform.run("green_trips_job", month)
+    assert not is_judged(check_of(runs["2021-03"], "row_count_in_trend"))
+
+    checks = evaluations_of(platform.instance, runs["2021-03"].run_id)
+    again = judge_again(platform.instance, workspace, contract, Month(2021, 3), checks)
+    (found,) = (it for it in again if it.check_name == "row_count_in_trend")
+    assert (found.passed, found.partition) == (False, "2021-03")
+    assert found.description == "40 rows, against 100 in the 2 months before"
+    record = platform.instance.get_latest_asset_check_evaluation_record(found.asset_check_key)
+    assert record and record.status.value == "FAILED"
+    assert record.partition == "2021-03"
+    assert len(again) == len(checks)

@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_platform.automation.alerts import GATHERING
 from taxi_platform.automation.sensors import NEW_YORK
 from taxi_platform.automation.watch import KNOWN_PER_TICK, UNSETTLED_PER_TICK
 from taxi_platform.core.catalog import Catalog, load_catalog
@@ -244,8 +245,11 @@ def test_a_year_in_which_every_tenth_load_meets_an_outage_ends_whole_by_itself_a
                 execute(f"{dataset}_publications")
                 execute(f"{dataset}_arrivals")
             alerts.look()
+        alerts.ahead += GATHERING  # what comes in quick succession here comes in one message
         alerts.look()
-        told = Counter(endpoint.titles())
+    looks = [it.removeprefix("told: ").split("; ") for it in alerts.said if it.startswith("told: ")]
+    # These months are small, and some warn of it.
+    told = Counter(it for titles in looks for it in titles if not it.endswith(("does not hold", "holds again")))
 
     versions = 48 + REPUBLISHED
     assert len(failed) >= versions // 10

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -26,7 +26,15 @@ from dagster_shared.error import SerializableErrorInfo
 
 from taxi_platform.automation import alerts
 from taxi_platform.automation.alerts import GATHERING, QUIET
+from taxi_platform.automation.lateness import evaluation_of
+from taxi_platform.automation.lateness import key_of as lateness_check_of
 from taxi_platform.automation.troubles import SILENT
+from taxi_platform.cli.silence import say_if_nobody_looks
+from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.month import Month
+from taxi_platform.definitions import build_definitions
+from taxi_platform.resources import AlertsResource
+from taxi_platform.settings import Settings
 from taxi_platform_tests.automation.endless import endless_job
 from taxi_platform_tests.automation.endpoint import Endpoint, running_endpoint
 from taxi_platform_tests.automation.watching import Watch, instance_on_disk
@@ -333,3 +341,67 @@ def test_what_an_older_version_kept_is_read(instance: dg.DagsterInstance, watch:
     watch.look()
     assert endpoint.titles() == ["green 2020-12 failed: step raw"]
     assert endpoint.gravities == ["failure"]
+
+
+def late_by(instance: dg.DagsterInstance, here: list[str], today: date) -> None:
+    """What the publication sensor reports of green on a day."""
+    contract = load_catalog().trips["green"]
+    instance.report_runless_asset_event(evaluation_of(contract, today, map(Month.parse, here)))
+
+
+def test_a_late_dataset_is_told_once_per_month_that_is_due_and_that_it_is_late_no_more(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    watch.checks = (lateness_check_of(load_catalog().trips["green"]),)
+    watch.look()
+    late_by(instance, [], date(2026, 1, 15))
+    watch.look()
+    assert endpoint.news() == [], "nobody has fetched any of it: it is not judged"
+    late_by(instance, ["2025-06"], date(2026, 1, 15))
+    for _ in range(3):
+        watch.look()
+        watch.ahead += QUIET * 2
+    ((title, text),) = endpoint.news()
+    assert title == "green: raw/newest_month_is_here does not hold"
+    assert "the newest month is 2025-06; 2025-09 should be here" in text
+    assert text.endswith("http://ui:3000/assets/raw/green_trips")
+    late_by(instance, ["2025-06", "2025-08"], date(2026, 1, 16))
+    watch.look()
+    assert endpoint.news() == [], "another sentence, and the same month that is due"
+    late_by(instance, ["2025-08"], date(2026, 2, 20))
+    watch.look()
+    assert "2025-10 should be here" in endpoint.news()[0][1]
+    late_by(instance, ["2025-10"], date(2026, 2, 21))
+    watch.look()
+    watch.look()
+    assert endpoint.titles() == ["green: raw/newest_month_is_here holds again"]
+    assert endpoint.gravities == ["warning", "warning", "success"]
+
+
+def test_the_sensor_of_the_platform_looks_at_every_dataset_s_lateness(
+    instance: dg.DagsterInstance, endpoint: Endpoint
+) -> None:
+    settings = Settings(alert_urls=(endpoint.url(),), ui_url="http://ui:3000")
+    sensor = build_definitions(settings).get_repository_def().get_sensor_def("alerts")
+    late_by(instance, ["2025-06"], date(2026, 1, 15))
+    resources = {"alerts": AlertsResource(urls=endpoint.url(), ui_url="http://ui:3000")}
+    with dg.build_sensor_context(instance, resources=resources) as context:
+        sensor.evaluate_tick(context)
+    assert endpoint.titles() == ["green: raw/newest_month_is_here does not hold"]
+
+
+def test_who_is_up_says_that_no_daemon_was_heard_of_since_when(
+    instance: dg.DagsterInstance, watch: Watch, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_ALERT_URLS", "json://localhost")
+    say_if_nobody_looks(instance)
+    beat(instance, watch, "SENSOR")
+    say_if_nobody_looks(instance)
+    assert capfd.readouterr().err == "", "there never was one; there is one"
+    watch.ahead = -SILENT * 2
+    beat(instance, watch, "SENSOR")
+    say_if_nobody_looks(instance)
+    assert capfd.readouterr().err.startswith("no daemon was heard of since ")
+    monkeypatch.delenv("TAXI_ALERT_URLS")
+    say_if_nobody_looks(instance)
+    assert capfd.readouterr().err == "", "nobody waits for its word"

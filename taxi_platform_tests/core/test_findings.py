@@ -558,7 +558,7 @@ def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_th
     now = on_purpose.month.cleaned.lineage
     found = findings.rejects_within_expectation(YELLOW, now, [with_share(0.0)], why(on_purpose, tmp_path))
     assert found.holds
-    assert found.says == "90.000% rejected; no earlier month to compare with; 0.000% by the contract's own rules"
+    assert found.says == "90.000% rejected; no month near it to compare with; 0.000% by the contract's own rules"
     assert found.figures["months compared with"] == 0  # the one before was cleaned by other rules
 
     (tmp_path / "other").mkdir()

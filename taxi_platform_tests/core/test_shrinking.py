@@ -11,10 +11,11 @@ import pytest
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import RuleAction
-from taxi_platform.core.catalog.published import TLC_FILES
+from taxi_platform.core.catalog.published import TLC_FILES, published_rows
+from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.rejects import Rejects
-from taxi_platform.core.shrinking import month_has_not_shrunk
+from taxi_platform.core.shrinking import LEAST_BESIDE, month_has_not_shrunk, rows_beside
 from taxi_platform.core.source.files import Wanted
 from taxi_platform.core.source.source import web_candidates
 from taxi_platform_tests.core.test_findings import LINEAGE, never_asked
@@ -112,3 +113,22 @@ def test_tlcs_own_file_is_measured_by_tlcs_catalogue_and_an_extract_under_its_na
 def test_tlcs_own_files_are_those_that_the_source_fetches_from_tlc() -> None:
     wanted = Wanted("yellow 2024-01", "yellow", "2024-01", ("yellow_tripdata_2024-01.parquet",))
     assert any(url.startswith(TLC_FILES) for url in web_candidates(wanted))
+
+
+def test_no_month_that_tlc_has_published_is_so_few_beside_its_neighbours() -> None:
+    for dataset in ("yellow", "green", "fhv", "fhvhv"):
+        for month in Month(2009, 1).until(Month(2024, 5)):
+            beside = [rows for it in (month.previous, month.next) if (rows := published_rows(dataset, it))]
+            rows = published_rows(dataset, month)
+            assert rows is None or not beside or rows >= LEAST_BESIDE * min(beside), f"{dataset} {month}"
+
+
+def test_a_month_is_compared_with_those_on_both_sides_or_with_what_tlc_published_of_tlc_s_own() -> None:
+    near = {month: of_rows(rows) for month, rows in ((Month(2021, 4), 500), (Month(2021, 6), 400))}
+    assert rows_beside(Month(2021, 5), LINEAGE, near) == 400
+    assert rows_beside(Month(2021, 3), LINEAGE, near) == 500
+    elsewhere = replace(LINEAGE, source_url="file:///a.csv")
+    assert rows_beside(Month(2018, 3), elsewhere, {}) is None
+    assert month_has_not_shrunk(of_rows(8), None, None, never_asked, 400).holds
+    assert not month_has_not_shrunk(of_rows(7), None, None, never_asked, 400).holds
+    assert month_has_not_shrunk(of_rows(1), None, None, never_asked, 99).holds, "so few are nobody's measure"

@@ -25,6 +25,12 @@ def published_months() -> list[tuple[str, Month]]:
     return [(dataset, Month.parse(month)) for dataset, month in sorted(_rows())]
 
 
+def published_near(dataset: str, month: Month) -> list[int]:
+    """Rows of the months of the years before and after a month, as far as the catalogue has them."""
+    found = (published_rows(dataset, it) for it in (*month.year_before, *month.year_after))
+    return [rows for rows in found if rows is not None]
+
+
 @cache
 def _rows() -> dict[tuple[str, str], int]:
     facts = resources.files("taxi_platform.core.catalog") / "published_rows.csv"
