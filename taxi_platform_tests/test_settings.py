@@ -304,6 +304,14 @@ def test_a_key_of_google_that_is_none_is_refused_without_being_shown(value: str)
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize("junk", ["!", "\n", " ", "-", "é"])
+def test_a_key_of_google_in_base64_with_other_letters_among_it_is_refused_and_not_read_without_them(junk: str) -> None:
+    packed = base64.b64encode(KEY.encode()).decode()
+    with pytest.raises(SettingsError, match=r"TAXI_GCP_CREDENTIALS='\*\*\*' is not usable") as raised:
+        Settings.from_env({"TAXI_GCP_CREDENTIALS": packed[:40] + junk + packed[40:]})
+    assert packed[:20] not in "".join(traceback.format_exception(raised.value))
+
+
 def test_two_ways_to_say_who_google_shall_take_us_for_are_one_too_many() -> None:
     with pytest.raises(SettingsError, match="TAXI_GCP_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS are both set"):
         Settings.from_env({"TAXI_GCP_CREDENTIALS": KEY, "GOOGLE_APPLICATION_CREDENTIALS": ""})

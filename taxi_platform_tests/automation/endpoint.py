@@ -16,11 +16,15 @@ class Endpoint:
         port: On this machine.
         status: What it answers; any but 200 means it does not take the alert.
         got: Title and text of what it took, in order.
+        kinds: What each of all these was called: "failure", or "success" if it was good news.
+        asked: How often somebody wanted to tell it something, whether it took that or not.
     """
 
     port: int
     status: int = 200
     got: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    kinds: list[str] = field(default_factory=list[str])
+    asked: int = 0
 
     def url(self, user: str = "") -> str:
         """How the platform is told of it."""
@@ -43,7 +47,9 @@ def running_endpoint() -> Generator[Endpoint, None, None]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.asked += 1
             if endpoint.status == 200:
+                endpoint.kinds.append(told["type"])
                 endpoint.got.append((told["title"], told["message"]))
             self.send_response_only(endpoint.status)
             self.send_header("Content-Length", "0")
