@@ -97,7 +97,15 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
         ("TAXI_DATA_DIR", __file__, "a folder"),
         *(
             ("TAXI_SOURCE", value, "web, sample, or a base URL or folder")
-            for value in ("WEB", "mirror", "ftp://example.com", "https://", "file://elsewhere/x", "gs://bucket")
+            for value in (
+                "WEB",
+                "mirror",
+                "ftp://example.com",
+                "https://",
+                "file://elsewhere/x",
+                "gs://b",
+                "https://tlc/trips?at=1",
+            )
         ),
         *(
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
