@@ -88,6 +88,9 @@ test: $(READY) ## Run every test
 test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is left: make test-faults FAULTS_SEED=7
 	@$(BIN)/python -m taxi_platform_tests.faults
 
+.PHONY: test-all
+test-all: test test-faults ## Run every test, then the long fault campaign
+
 .PHONY: bench
 bench: $(READY) ## Measure it all beside its limits and its peers: make bench QUICK=1, make bench ONLY=clean,growth
 	@$(BIN)/python -m benchmarks run $${QUICK:+--quick} $${ONLY:+"--only=$$ONLY"}

@@ -1,6 +1,10 @@
 """Servers that several areas of the tests need: started when the first test asks, one for each worker or module."""
 
+import os
+import signal
+import threading
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -25,6 +29,23 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Generator[BigQueryServ
 def bigquery_itself() -> Generator[str, None, None]:
     with live_dataset() as url:
         yield url
+
+
+def pytest_configure() -> None:
+    """Take SIGTERM for Ctrl-C: what fixtures started is ended and removed by them, and by nobody else.
+
+    Left as it is, the signal ends pytest between two lines; its servers and their folders would stay.
+    """
+    is_ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_ours and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        # A process that a test forks has none of this to remove, and ends as any other.
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def _as_ctrl_c(_: int, __: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one would cut short what removes the rest
+    raise KeyboardInterrupt
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

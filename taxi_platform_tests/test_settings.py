@@ -97,7 +97,15 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
         ("TAXI_DATA_DIR", __file__, "a folder"),
         *(
             ("TAXI_SOURCE", value, "web, sample, or a base URL or folder")
-            for value in ("WEB", "mirror", "ftp://example.com", "https://", "file://elsewhere/x", "gs://bucket")
+            for value in (
+                "WEB",
+                "mirror",
+                "ftp://example.com",
+                "https://",
+                "file://elsewhere/x",
+                "gs://b",
+                "https://tlc/trips?at=1",
+            )
         ),
         *(
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
@@ -302,6 +310,14 @@ def test_a_key_of_google_that_is_none_is_refused_without_being_shown(value: str)
     ) as raised:
         Settings.from_env({"TAXI_GCP_CREDENTIALS": value})
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("junk", ["!", "\n", " ", "-", "é"])
+def test_a_key_of_google_in_base64_with_other_letters_among_it_is_refused_and_not_read_without_them(junk: str) -> None:
+    packed = base64.b64encode(KEY.encode()).decode()
+    with pytest.raises(SettingsError, match=r"TAXI_GCP_CREDENTIALS='\*\*\*' is not usable") as raised:
+        Settings.from_env({"TAXI_GCP_CREDENTIALS": packed[:40] + junk + packed[40:]})
+    assert packed[:20] not in "".join(traceback.format_exception(raised.value))
 
 
 def test_two_ways_to_say_who_google_shall_take_us_for_are_one_too_many() -> None:

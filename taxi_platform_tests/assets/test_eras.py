@@ -11,6 +11,7 @@ from taxi_platform.core.source.sample import write_parquet_month
 from taxi_platform_tests.assets.platform import ALL_PASS, Platform, check_of, checks_of, metadata_of
 
 ROWS = 300
+REAL = Path(__file__).parents[1] / "real"
 CATALOG = load_catalog()
 ERAS = [
     (contract.dataset, str(layout.since))
@@ -83,14 +84,27 @@ def test_a_parquet_month_of_every_dataset_goes_from_source_to_table(tmp_path: Pa
     assert_conserved(platform, dataset, month)
 
 
+@pytest.mark.parametrize("name", ["yellow_2009-01", "green_2013-09", "fhv_2015-01", "fhvhv_2019-03"])
+def test_the_first_rows_tlc_ever_wrote_of_a_dataset_go_from_source_to_table(tmp_path: Path, name: str) -> None:
+    dataset, month = name.split("_")
+    platform = Platform(tmp_path / "data", source=str(REAL))
+    head = REAL / f"{dataset}_tripdata_{month}.csv"
+
+    result = platform.run(f"{dataset}_trips_job", month)
+
+    rows = [line for line in head.read_bytes().splitlines()[1:] if line]
+    assert metadata_of(result, "raw", f"{dataset}_trips")["dagster/partition_row_count"] == len(rows)
+    assert_conserved(platform, dataset, month, len(rows))
+
+
 def bring(platform: Platform, dataset: str, month: str) -> None:
     """See that a month is there, whichever test comes first."""
     if not platform.parquet("cleaned", dataset, month).path.exists():
         platform.run(f"{dataset}_trips_job", month)
 
 
-def assert_conserved(platform: Platform, dataset: str, month: str) -> None:
+def assert_conserved(platform: Platform, dataset: str, month: str, published: int = ROWS) -> None:
     in_table = f"SELECT count(*) FROM taxi.{dataset}_trips WHERE source_month = DATE '{month}-01'"
     [(rows,)] = platform.sql(in_table)
-    assert rows + platform.parquet("quarantine", dataset, month).rows == ROWS
-    assert rows > ROWS / 2
+    assert rows + platform.parquet("quarantine", dataset, month).rows == published
+    assert rows > published / 2

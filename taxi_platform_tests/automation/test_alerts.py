@@ -294,6 +294,49 @@ def test_what_a_service_did_not_take_it_gets_later_and_the_others_do_not_get_it_
         assert other.titles() == [it for title in expected for it in (title, title)]
 
 
+def test_a_service_that_is_down_is_asked_once_at_a_look_however_much_there_is_to_tell(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    endpoint.status = 500
+    for layer in ("raw", "warehouse"):
+        run(instance, fails=layer)
+
+    watch.look()
+    assert endpoint.asked == 1
+    endpoint.status = 200
+    watch.look()
+    assert endpoint.asked == 1 + 2
+
+
+def test_a_failure_is_sent_as_bad_news_and_a_recovery_as_good(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    run(instance, fails="raw")
+    watch.look()
+    run(instance)
+    watch.look()
+
+    assert endpoint.titles() == [f"green {MONTH} failed: step raw__green_trips", f"green {MONTH} recovered"]
+    assert endpoint.kinds == ["failure", "success"]
+
+
+def test_when_too_many_alerts_wait_the_oldest_are_given_up_by_name_and_the_newest_arrive(
+    watch: Watch, endpoint: Endpoint, capfd: pytest.CaptureFixture[str]
+) -> None:
+    memory = json.loads(watch.cursor or "")
+    waiting = [{"about": f"green month {number}", "cause": "a step", "text": "…"} for number in range(203)]
+    watch.cursor = json.dumps(memory | {"undelivered": [[it, [0]] for it in waiting]})
+    endpoint.status = 500
+
+    watch.look()
+    endpoint.status = 200
+    watch.look()
+
+    assert endpoint.titles() == [f"green month {number} failed: a step" for number in range(3, 203)]
+    (given_up,) = [line for line in capfd.readouterr().err.splitlines() if "given up" in line]
+    assert given_up.endswith("; ".join(f"green month {number} failed: a step" for number in range(3)))
+
+
 def test_who_begins_to_watch_hears_nothing_of_what_was_before(instance: dg.DagsterInstance, endpoint: Endpoint) -> None:
     run(instance, fails="raw")
     for cursor in (None, "of another version", '{"since": 0.5, "at_since": []}'):

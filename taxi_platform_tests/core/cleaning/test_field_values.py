@@ -230,6 +230,16 @@ def test_times_out_of_range_are_broken_whatever_the_statistics_of_the_file_say(t
     assert [row["row_number"] for row in outcome.turned_away] == [1, 2, 4]
 
 
+def test_the_first_and_the_last_microsecond_of_years_1_to_9999_are_kept_and_their_neighbours_are_broken(
+    tmp_path: Path,
+) -> None:
+    first, last = -62_135_596_800_000_000, 253_402_300_799_999_999
+    times = pa.array([first - 1, first, last, last + 1], pa.int64()).cast(pa.timestamp("us"))
+    outcome = clean_parquet(tmp_path, {PICKUP: pa.array([WINTER] * 4), "tpep_dropoff_datetime": times})
+    assert outcome.column("dropoff_datetime") == [datetime.min, datetime.max]
+    assert [row["row_number"] for row in outcome.turned_away] == [1, 4]
+
+
 def test_the_data_dictionary_says_the_grammar_of_values() -> None:
     page = (Path(__file__).parents[3] / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
     for words, _ in GRAMMAR.values():

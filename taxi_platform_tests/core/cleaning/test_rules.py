@@ -205,3 +205,13 @@ def test_the_files_say_where_their_rows_came_from(tmp_path: Path) -> None:
     assert {row["contract_version"] for row in outcome.turned_away} == {YELLOW.version}
     assert {row["source_file"] for row in outcome.turned_away} == {"yellow_tripdata_2021-01.csv"}
     assert outcome.month.summary == "1 rows cleaned, 2 quarantined (unreadable 1, zero_passengers 1)"
+
+
+def test_the_summary_gives_as_reasons_only_rules_that_turn_rows_away_and_lines_that_are_no_row(tmp_path: Path) -> None:
+    lines = [trip(passenger_count="0", trip_distance="-1"), trip(extra="x"), trip(), "cut"]
+    actions = {"zero_passengers": "reject", "nonpositive_distance": "warn", "unreadable": "warn"}
+
+    outcome = clean_lines(tmp_path, lines, actions=actions)
+
+    assert outcome.month.summary == "2 rows cleaned, 2 quarantined (unreadable 1, zero_passengers 1)"
+    assert {it.rule.name: it.rejected for it in outcome.month.counts}["nonpositive_distance"] == 1

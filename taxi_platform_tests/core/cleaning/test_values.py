@@ -6,10 +6,11 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform_tests.core.cleaning.months import HEADER, TRIP, clean_lines, trip
+from taxi_platform_tests.core.cleaning.months import HEADER, TRIP, clean_lines, clean_parquet, trip
 
 PICKUP = "tpep_pickup_datetime"
 
@@ -64,12 +65,23 @@ def test_every_column_that_did_not_convert_is_named(tmp_path: Path) -> None:
     assert outcome.turned_away[0]["unreadable_columns"] == ["rate_code_id", "dropoff_location_id", "extra"]
 
 
-def test_a_value_that_does_not_convert_is_not_lost_where_unreadable_rows_are_kept(tmp_path: Path) -> None:
-    outcome = clean_lines(tmp_path, [trip(extra="x"), trip(extra="1")], actions={"unreadable": "warn"})
+def test_a_flag_that_arrives_as_a_number_is_its_digits_as_long_as_a_double_tells_them_all(tmp_path: Path) -> None:
+    numbers = {1.0: "1", -999_999_999_999_999.0: "-999999999999999", 1e15: "1000000000000000.0", 1e300: "1e+300"}
+
+    outcome = clean_parquet(tmp_path, {"store_and_fwd_flag": pa.array(numbers)})
+
+    assert outcome.column("store_and_fwd_flag") == [*numbers.values()]
+    assert outcome.turned_away == []
+
+
+@pytest.mark.parametrize("action", ["warn", "off"])
+def test_a_value_that_does_not_convert_is_not_lost_where_unreadable_rows_are_kept(action: str, tmp_path: Path) -> None:
+    outcome = clean_lines(tmp_path, [trip(extra="x"), trip(extra="1")], actions={"unreadable": action})
 
     assert outcome.column("extra") == [None, 1.0]
     assert outcome.column("extra_columns") == ['{"extra":"x"}', None]
-    assert outcome.counts() == {"unreadable": (0, 1)}
+    assert outcome.turned_away == []
+    assert outcome.counts() == ({"unreadable": (0, 1)} if action == "warn" else {})
 
 
 def test_a_column_without_a_name_that_holds_more_than_row_numbers_is_kept(tmp_path: Path) -> None:

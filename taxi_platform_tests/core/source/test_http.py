@@ -61,6 +61,18 @@ def test_a_raw_file_that_was_cut_or_removed_after_it_was_recorded_is_fetched_aga
     assert raw.path.read_bytes() == body
 
 
+def test_a_raw_file_that_was_changed_and_is_as_long_as_before_is_fetched_again(fetch: Fetcher, server: Server) -> None:
+    body = months.csv_gz(50)
+    server.serve(CSV_GZ, StoredFile(body))
+    raw = fetch(server.url).raw
+
+    raw.path.write_bytes(body[:-9] + bytes([body[-9] ^ 1]) + body[-8:])
+    again = fetch(server.url)
+
+    assert again.changed
+    assert raw.path.read_bytes() == body
+
+
 def test_an_unchanged_month_is_asked_for_by_its_etag_and_no_body_is_sent(fetch: Fetcher, server: Server) -> None:
     server.serve(CSV_GZ, StoredFile(months.csv_gz(50)))
     first = fetch(server.url)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from taxi_platform.core.source import CorruptError, Publication, text
 from taxi_platform.core.source.inspection import Inspection, inspect
+from taxi_platform_tests.disks import nobodys_folder, without_privileges
 
 MIB = 1 << 20
 
@@ -160,3 +161,13 @@ def test_a_file_of_another_size_than_announced_is_corrupt(tmp_path: Path, missin
     path.write_bytes(b"a\n1\n")
     with pytest.raises(CorruptError, match=f"expected {4 + missing} bytes, got 4"):
         inspect(path, Publication(f"http://tlc/{path.name}", 4 + missing), "green 2020-04")
+
+
+@pytest.mark.parametrize("name", ["green_tripdata_2020-04.csv", "green_tripdata_2020-04.csv.gz"])
+def test_a_file_that_the_system_does_not_let_us_read_is_not_called_corrupt(name: str) -> None:
+    with nobodys_folder() as folder:
+        path = folder / name
+        path.write_bytes(gzip.compress(b"a,b\n1,2\n") if name.endswith(".gz") else b"a,b\n1,2\n")
+        path.chmod(0)
+        with without_privileges(), pytest.raises(PermissionError):
+            inspect(path, Publication(f"http://tlc/{name}", path.stat().st_size), "green 2020-04")
