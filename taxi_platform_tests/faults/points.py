@@ -18,6 +18,7 @@ _FINDINGS = f"{_CORE}.findings"
 _FILES = f"{_CORE}.files"
 _EDITIONS = f"{_CORE}.editions"
 _FOLDER = f"{_CORE}.lake.folder"
+_BUCKET = f"{_CORE}.lake.bucket"
 _GCS = f"{_CORE}.lake.gcs"
 _DUCKDB = f"{_CORE}.warehouse.duckdb"
 _POSTGRES = f"{_CORE}.warehouse.postgres"
@@ -108,8 +109,12 @@ GCS = (
     Point("before the object is uploaded", Spot(_GCS, "GCSLake._send", CALL)),
     UPLOADING,
     Point("object uploaded, its checksum not compared", Spot(_GCS, "GCSLake._send", RETURN)),
-    Point("while the object is fetched", Spot(_GCS, "GCSLake._fetch", CALL), Spot(_GCS, "GCSLake._fetch", RETURN)),
-    Point("object fetched, not in the cache", Spot(_GCS, "GCSLake._fetch", "publish(copy, path)")),
+    Point(
+        "while the object is fetched",
+        Spot(_BUCKET, "BucketLake._fetch", CALL),
+        Spot(_BUCKET, "BucketLake._fetch", RETURN),
+    ),
+    Point("object fetched, not in the cache", Spot(_BUCKET, "BucketLake._fetch", "publish(copy, path)")),
 )
 
 BETWEEN_DELETE_AND_INSERT = Point(
