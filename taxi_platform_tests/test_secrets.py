@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxi_platform.core.catalog import load_catalog
@@ -181,6 +181,7 @@ def test_no_four_characters_of_a_password_are_said_of_a_server_that_cannot_be_re
 
 
 @given(user=TRAPS, password=TRAPS, is_escaped=st.booleans())
+@example(user="=/", password="777J", is_escaped=False)
 @settings(deadline=None)
 def test_no_four_characters_of_a_password_are_said_of_a_source_that_cannot_be_reached(
     user: str, password: str, is_escaped: bool

@@ -93,9 +93,9 @@ def dev(port: Annotated[str, typer.Option(help="Where the UI is.")] = "3000", so
 
     def begin() -> int:
         number = checked_port(port)  # before anything is made
-        environ = start.prepared(source)
+        variables = start.prepared(source)
         sys.stderr.write(f"{width()}\n")
-        return develop(environ, number)
+        return develop(variables, number)
 
     _end("dev", begin)
 

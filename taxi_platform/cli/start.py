@@ -33,18 +33,18 @@ def prepared(source: str | None = None) -> dict[str, str]:
             f"source {source!r} was asked for and .env says TAXI_SOURCE={told!r}, which wins",
             fix="remove one of the two",
         )
-    environ = environment() | ({"TAXI_SOURCE": source} if source else {})
-    settings = Settings.from_env(environ)
+    variables = environment() | ({"TAXI_SOURCE": source} if source else {})
+    settings = Settings.from_env(variables)
     open_lake(settings.lake_url, settings.data_dir / ".lake")
     open_warehouse(settings.warehouse_url)
-    home = Path(environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").expanduser().absolute()
+    home = Path(variables.get("DAGSTER_HOME") or settings.data_dir / "dagster").expanduser().absolute()
     if reason := why_no_dagster_home(home):
         raise SettingsError(
             "Dagster's own files cannot be kept", where=str(home), cause=reason, fix="set DAGSTER_HOME to another path"
         )
-    environ |= {"DAGSTER_HOME": str(home)}
-    prepare(home, environ)
-    return environ
+    variables |= {"DAGSTER_HOME": str(home)}
+    prepare(home, variables)
+    return variables
 
 
 def check_months(dataset: str, *months: str) -> None:

@@ -98,7 +98,8 @@ class GCSLake(BucketLake):
         return isinstance(error, ValueError) or (isinstance(error, api.GoogleAPICallError) and error.code in (404, 410))
 
     def _remove(self, name: str, held: Held) -> None:
-        blob = self._bucket.blob(name)
+        # Of the very generation: with versioning on, a delete without it would only set the object aside.
+        blob = self._bucket.blob(name, generation=int(held.version))
         try:
             blob.delete(if_generation_match=int(held.version), timeout=_REQUEST, retry=self._patient)
         except (api.PreconditionFailed, api.NotFound):  # replaced or removed already

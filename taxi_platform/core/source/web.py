@@ -48,17 +48,18 @@ def exchange(
     try:
         with _answer(method, url, about, headers, timeout, deadline) as response, deadline.ending(_hang_up(response)):
             yield response
-    except requests.TooManyRedirects as error:
+    # None of these is raised from what it tells of: that repeats the address, with what may be a password in it.
+    except requests.TooManyRedirects:
         raise SourceError(
             f"the server redirects more than {MOST_REDIRECTS} times",
             about=about,
             where=mask_url(url),
             cause="its redirects go round in a circle",
             fix="open the address in a browser, and set TAXI_SOURCE to where it ends",
-        ) from error
+        ) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if not deadline.left:
-            raise deadline.overdue(about, mask_url(url)) from error
+            raise deadline.overdue(about, mask_url(url)) from None
         if isinstance(error, _NONSENSE):
             raise SourceError(
                 "the address makes no sense",
@@ -66,14 +67,14 @@ def exchange(
                 where=mask_url(url),
                 cause=mask_text(str(error)),
                 fix="check TAXI_SOURCE, and where it redirects to",
-            ) from None  # its own text repeats the address, with what may be a password in it
+            ) from None
         raise UnavailableError(
             f"the server could not be reached or dropped the line ({type(error).__name__})",
             about=about,
             where=mask_url(url),
             cause=mask_text(str(error)),
             fix="check the network and TAXI_SOURCE, then run the month again",
-        ) from error
+        ) from None
 
 
 def _answer(
@@ -176,7 +177,7 @@ class _Session(requests.Session):
                 where=mask_url(resp.url),
                 cause=mask_text(str(error)),
                 fix="open the address in a browser, and set TAXI_SOURCE to where the files are",
-            ) from error
+            ) from None
         if not target:
             return None
         way = f"{mask_url(resp.url)} to {mask_url(told)}"
