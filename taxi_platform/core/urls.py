@@ -16,6 +16,8 @@ _USER = re.compile(r"[\w.@%+~-]*")
 _OPTION = re.compile(r"(sslmode|connect_timeout|application_name|target_session_attrs)=[\w.-]*")
 _HIDDEN = "***"
 #: In a sentence: options of a URL, or of what is left of one; and what stands where a port belongs.
+#: The path that urllib3 tells: of a URL that nobody understands, the account may stand in it.
+_TOLD_PATH = re.compile(r"(?<= with url: ).*(?= \(Caused by)", re.DOTALL)
 _OPTIONS = re.compile(r"[?&][^\s?&=]+=\S*")
 _NO_PORT = re.compile(r"://(?!\[[\da-fA-F:.]+\])[^\s/?#:]*:(?!\d{1,5}(?:[^\w]|$))\S+")
 
@@ -47,7 +49,7 @@ def mask_text(text: str) -> str:
     Where one URL ends in it nobody can tell, for a password may hold blanks: nothing is left from the first `://` to
     the last `@`.
     """
-    before, separator, after = text.partition("://")
+    before, separator, after = _TOLD_PATH.sub(_HIDDEN, text).partition("://")
     if "@" in after:
         after = f"{_HIDDEN}@{after.rpartition('@')[2]}"
     return _OPTIONS.sub(f"?{_HIDDEN}", _NO_PORT.sub(f"://{_HIDDEN}", before + separator + after))

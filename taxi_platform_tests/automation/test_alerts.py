@@ -317,7 +317,7 @@ def test_a_failure_is_sent_as_bad_news_and_a_recovery_as_good(
     watch.look()
 
     assert endpoint.titles() == [f"green {MONTH} failed: step raw__green_trips", f"green {MONTH} recovered"]
-    assert endpoint.kinds == ["failure", "success"]
+    assert endpoint.gravities == ["failure", "success"]
 
 
 def test_when_too_many_alerts_wait_the_oldest_are_given_up_by_name_and_the_newest_arrive(
