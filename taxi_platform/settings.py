@@ -20,6 +20,7 @@ from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.google import key_of
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, local_path, mask_url
+from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
 
 LARGEST_SAMPLE = 20_000_000
 LONGEST_KEPT = 36_500
@@ -68,12 +69,15 @@ class Settings:
 
         Raises:
             SettingsError: A value is malformed; names the variable, the value (password masked) and what is accepted.
-                Or a variable is none of ours, and would have changed nothing.
+                Or a variable is none of ours, and would have changed nothing; or a file that one names is of no use.
         """
+        if environ is None:
+            _adopt_files()
         # A resource can look a variable up again only where Dagster's processes have it too.
         looked_up: Mapping[str, str] = os.environ if environ is None else environ
         environ = environment() if environ is None else environ
         _refuse_unknown(name for name, value in environ.items() if value.strip())
+        environ = {**environ, **values_in_files(environ, _READERS)}
         given = {name: environ[name].strip() for name in _READERS if environ.get(name, "").strip()}
         if "TAXI_GCP_CREDENTIALS" in given and "GOOGLE_APPLICATION_CREDENTIALS" in environ:
             raise SettingsError(
@@ -111,11 +115,27 @@ def dot_env() -> dict[str, str]:
     return {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None}
 
 
+def _adopt_files() -> None:
+    """Put what the files of settings say into this process's environment, as if it had been set there.
+
+    Dagster looks a resource's variable up when a run begins, in a process that this one starts: so that the UI shows the
+    name of the variable, and not its value.
+
+    Raises:
+        SettingsError: See `values_in_files`.
+    """
+    for name, value in values_in_files(environment(), _READERS).items():
+        os.environ[name] = value
+        # A run that begins after the file has changed is what its code server is, and not in two minds.
+        os.environ.pop(name + SUFFIX, None)
+
+
 def _refuse_unknown(names: Iterable[str]) -> None:
     """Refuse variables that look like ours and are not: a typo would mean the default, without a word."""
     for name in sorted(names):
         is_ours = name.startswith("TAXI_") or name.upper() in _READERS
-        if is_ours and name not in _READERS and not _NOT_OURS.fullmatch(name):
+        is_setting = name in _READERS or is_file_of(name, _READERS)
+        if is_ours and not is_setting and not _NOT_OURS.fullmatch(name):
             close = get_close_matches(name.upper(), _READERS, n=1, cutoff=0.0)
             raise SettingsError(
                 f"there is no setting {name}",
