@@ -1,5 +1,8 @@
-# One image for the code server, the webserver and the daemon; which of them a container is, docker-compose.yaml says.
-FROM python:3.11.14-slim-bookworm AS base
+# syntax=docker/dockerfile:1
+# One image for the code server, the webserver and the daemon; which of them a container is, docker-compose.yaml says, and
+# so it does which Python they are built on (`docker compose build`). All packages are those of uv.lock, by their hashes.
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE} AS base
 ENV PATH=/opt/taxi/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 # The user owns no more than what it writes to; a volume on /data becomes its own the first time it is mounted.
@@ -16,18 +19,36 @@ ENV UV_COMPILE_BYTECODE=1 \
 RUN pip install --no-cache-dir uv==0.13.8
 COPY pyproject.toml uv.lock ./
 
-FROM lock AS build
-# The packages first: they change less often than the code.
+# The packages: they change less often than the code, and are half a gigabyte.
+FROM lock AS packages
 RUN uv sync --locked --no-dev --no-install-project
+
+# Which packages they are, as CycloneDX: /opt/taxi/sbom.cdx.json in the image.
+FROM packages AS sbom
+RUN UV_PROJECT_ENVIRONMENT=/opt/sbom uv sync --locked --only-group sbom \
+    && /opt/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+        --output-file /opt/taxi/sbom.cdx.json /opt/taxi/.venv/bin/python
+
+# The code alone, in a folder that is laid over the packages.
+FROM lock AS code
 COPY README.md LICENSE ./
 COPY taxi_platform taxi_platform
-RUN uv sync --locked --no-dev --no-editable
+RUN uv build --wheel --quiet --out-dir /opt/dist \
+    && uv pip install --no-deps --target /opt/code /opt/dist/*.whl
 
 FROM base AS platform
-COPY --from=build /opt/taxi/.venv .venv
+COPY --from=packages /opt/taxi/.venv .venv
+COPY --from=sbom /opt/taxi/sbom.cdx.json sbom.cdx.json
+# From here on a layer is as large as the code is: that is what an upgrade ships.
+COPY --from=code /opt/code .venv/lib/python3.11/site-packages
 COPY deploy/compose/workspace.yaml deploy/compose/workspace.yaml
+COPY deploy/compose/probe.py deploy/compose/probe.py
 COPY deploy/compose/dagster.yaml /opt/dagster/dagster.yaml
 USER taxi
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="taxi_platform" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="${REVISION}"
 
 # Google Cloud Storage on this machine, for trying out a gs:// lake without an account.
 FROM lock AS build-gcs
@@ -36,3 +57,7 @@ RUN uv sync --locked --only-group gcs
 FROM base AS gcs
 COPY --from=build-gcs /opt/taxi/.venv .venv
 USER taxi
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="taxi_platform_gcs" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -118,8 +118,8 @@ def dot_env() -> dict[str, str]:
 def _adopt_files() -> None:
     """Put what the files of settings say into this process's environment, as if it had been set there.
 
-    Dagster looks a resource's variable up when a run begins, in a process that this one starts: so that the UI shows the
-    name of the variable, and not its value.
+    Dagster looks a resource's variable up when a run begins, in a process that this one starts: so that the UI shows
+    the name of the variable, and not its value.
 
     Raises:
         SettingsError: See `values_in_files`.

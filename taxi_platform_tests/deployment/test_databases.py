@@ -1,0 +1,174 @@
+"""`passwords` and `databases`, the one-shots, on a real PostgreSQL: a start mends what failed and sets what changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL
+
+from taxi_platform_tests.deployment.compose import ROOT, Deployment, deployment
+from taxi_platform_tests.postgres_server import PostgresServer, postgres_server
+
+ODD = {"dagster": "d'\"\\ $(id) :x", "taxi": "-w@/%'; DROP DATABASE taxi; --"}
+FILES = {"dagster": "dagster_password", "taxi": "warehouse_password"}
+
+
+@pytest.fixture
+def server() -> Generator[PostgresServer, None, None]:
+    with postgres_server(hba_file=str(ROOT / "deploy" / "compose" / "pg_hba.conf")) as server:
+        yield server
+
+
+@pytest.fixture
+def taxi(tmp_path: Path, server: PostgresServer) -> Generator[Deployment, None, None]:
+    with deployment(tmp_path / "host", server, {}) as taxi:
+        yield taxi
+
+
+def start(taxi: Deployment) -> None:
+    for name in ("passwords", "databases"):
+        done = taxi.run(name)
+        assert done.returncode == 0, done.stderr
+
+
+def login(server: PostgresServer, user: str, password: str, database: str) -> None:
+    psycopg.connect(server.url(database, user=user, password=password)).close()
+
+
+def set_passwords(taxi: Deployment, passwords: dict[str, str]) -> None:
+    for user, password in passwords.items():
+        (taxi.folder / "secrets" / FILES[user]).write_text(password + "\n", encoding="utf-8")
+
+
+def test_each_database_is_for_its_own_user_alone_whatever_is_in_the_password(
+    taxi: Deployment, server: PostgresServer
+) -> None:
+    set_passwords(taxi, ODD)
+    start(taxi)
+
+    for user, other in (("dagster", "taxi"), ("taxi", "dagster")):
+        login(server, user, ODD[user], user)
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            login(server, user, ODD[user], other)
+        # As Dagster and the platform are told of it: by libpq's own file, with no password in any environment.
+        passfile = taxi.folder / "passwords" / "platform" / "pgpass"
+        url = f"postgresql://{user}@127.0.0.1:{server.port}/{user}"
+        psycopg.connect(url, passfile=str(passfile)).close()
+
+
+def test_a_first_start_that_failed_in_the_middle_is_mended_by_the_next(
+    taxi: Deployment, server: PostgresServer
+) -> None:
+    set_passwords(taxi, ODD)
+    assert taxi.run("passwords").returncode == 0
+    handed = taxi.folder / "passwords" / "postgres" / "taxi"
+    handed.unlink()
+    assert taxi.run("databases").returncode, "Dagster's is made, the warehouse is not"
+
+    start(taxi)
+    start(taxi)  # and once more, which changes nothing
+
+    for user in ODD:
+        login(server, user, ODD[user], user)
+
+
+def test_a_new_password_counts_from_the_next_start_and_the_old_one_no_longer(
+    taxi: Deployment, server: PostgresServer
+) -> None:
+    start(taxi)
+    old = (taxi.folder / "secrets" / "warehouse_password").read_text(encoding="utf-8").strip()
+    set_passwords(taxi, {"taxi": "another one"})
+    start(taxi)
+
+    login(server, "taxi", "another one", "taxi")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        login(server, "taxi", old, "taxi")
+
+
+def test_a_database_that_lets_nobody_in_since_its_drop_was_cut_off_is_made_anew(
+    taxi: Deployment, server: PostgresServer
+) -> None:
+    start(taxi)
+    server.execute(SQL("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'taxi'"))
+    start(taxi)
+    login(server, "taxi", (taxi.folder / "passwords" / "postgres" / "taxi").read_text(), "taxi")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines\n", " sesame", "sesame \n", "tab\there", "return\r\n"])
+def test_a_password_that_not_everybody_would_read_alike_is_refused_without_being_shown(
+    taxi: Deployment, content: str
+) -> None:
+    (taxi.folder / "secrets" / "warehouse_password").write_bytes(content.encode())
+    done = taxi.run("passwords")
+    assert done.returncode == 1
+    assert "warehouse_password" in done.stderr
+    assert not content.strip() or content.strip() not in done.stderr
+    assert not (taxi.folder / "passwords" / "postgres").exists(), "nothing is handed out"
+
+
+def test_a_secret_that_stands_in_the_dot_env_is_refused_by_name(taxi: Deployment) -> None:
+    taxi.environ["TAXI_ALERT_URLS"] = "json://hunter2@localhost"
+    done = taxi.run("passwords")
+    assert done.returncode == 1
+    assert "alert_urls" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_passwords_are_in_files_of_the_one_user_who_reads_them(taxi: Deployment) -> None:
+    start(taxi)
+    files = {path: path.stat() for path in (taxi.folder / "passwords").rglob("*") if path.is_file()}
+    assert {it.st_mode & 0o777 for it in files.values()} == {0o400}
+    if os.getuid() == 0:
+        owners = {"postgres": 999, "platform": 10001, "pgadmin": 5050, "login": 10003}
+        assert {path: it.st_uid for path, it in files.items()} == {path: owners[path.parent.name] for path in files}
+
+
+def test_no_password_is_in_the_servers_log_when_it_refuses_one(taxi: Deployment, server: PostgresServer) -> None:
+    start(taxi)
+    server.execute(SQL("ALTER SYSTEM SET log_statement = 'all'"))
+    server.execute(SQL("ALTER SYSTEM SET log_min_duration_statement = 0"))
+    server.execute(SQL("SELECT pg_reload_conf()"))
+    set_passwords(taxi, {"taxi": "hunter2hunter2"})
+    start(taxi)
+    assert "hunter2" not in (server.data / "log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "by file", "beside"])
+def test_the_warehouse_is_the_one_beside_it_unless_another_is_said(taxi: Deployment, place: str) -> None:
+    if place == "elsewhere":
+        taxi.environ["TAXI_WAREHOUSE_URL"] = "bigquery://project/taxi"
+    elif place == "by file":
+        (taxi.folder / "secrets" / "warehouse_url").write_text("postgresql://me:secret@host/taxi\n")
+    assert taxi.run("passwords").returncode == 0
+    said = (taxi.folder / "passwords" / "platform" / "warehouse_url").read_text().strip()
+    beside = f"postgresql://taxi@127.0.0.1:{taxi.ports[5432]}/taxi"
+    assert said == {"elsewhere": "", "by file": "postgresql://me:secret@host/taxi", "beside": beside}[place]
+
+
+@pytest.mark.parametrize("state", ["cut off", "whole", "new", "somebody's"])
+def test_a_first_initialisation_that_was_cut_off_is_cleared_and_nothing_else_ever_is(
+    tmp_path: Path, state: str
+) -> None:
+    data = tmp_path / "data"
+    folders = {"cut off": ["1"], "whole": ["1", "4", "5"], "new": [], "somebody's": ["1", "16384"]}[state]
+    data.mkdir()
+    for folder in folders:
+        (data / "base" / folder).mkdir(parents=True)
+        (data / "base" / folder / "PG_VERSION").write_text("17\n")
+        (data / "PG_VERSION").write_text("17\n")
+    image = tmp_path / "docker-entrypoint.sh"
+    image.write_text('#!/bin/sh\necho "started $@"\n')
+    image.chmod(0o755)
+    before = sorted(data.rglob("*"))
+
+    script = ROOT / "deploy" / "compose" / "postgres.sh"
+    environ = {"PATH": f"{tmp_path}:{os.defpath}", "PGDATA": str(data)}
+    done = subprocess.run(["/bin/sh", script, "postgres", "-c", "a=b"], env=environ, capture_output=True, text=True)
+
+    assert done.stdout == "started postgres -c a=b\n"
+    assert sorted(data.rglob("*")) == ([] if state == "cut off" else before)
