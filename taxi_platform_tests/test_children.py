@@ -20,7 +20,11 @@ print("there", flush=True)
 while True:
     time.sleep(0.1)
 """
-START = "import os, sys; from taxi_platform.children import run; sys.exit(run(os.environ, sys.executable, '-c', {!r}))"
+#: Whoever runs the tests may have them ignore SIGHUP (nohup), and what they start would, too.
+START = (
+    "import os, signal, sys; from taxi_platform.children import run; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    "sys.exit(run(os.environ, sys.executable, '-c', {!r}))"
+)
 
 
 @contextmanager

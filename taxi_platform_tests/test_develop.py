@@ -158,7 +158,8 @@ def test_the_end_of_make_is_the_end_of_what_it_started(tmp_path: Path) -> None:
 
 
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('there', flush=True); time.sleep(600)"
+    # In one write: the three of them share a pipe.
+    "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.write(1, b'there\\n'); time.sleep(600)"
 )
 
 
