@@ -81,15 +81,17 @@ screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium
 	@SCREENSHOTS=docs $(BIN)/python -m pytest -n0 taxi_platform_tests/test_browser.py
 
 .PHONY: test
-test: $(READY) ## Run every test
-	@$(BIN)/pytest
+test: $(READY) ## Run every test but the campaigns, which take minutes each
+	@$(BIN)/pytest -m "not campaign"
 
 .PHONY: test-faults
 test-faults: $(READY) ## Kill over a hundred runs in all stores, and see what is left: make test-faults FAULTS_SEED=7
 	@$(BIN)/python -m taxi_platform_tests.faults
 
 .PHONY: test-all
-test-all: test test-faults ## Run every test, then the long fault campaign
+test-all: $(READY) ## Run every test, then the long fault campaign
+	@$(BIN)/pytest
+	@$(BIN)/python -m taxi_platform_tests.faults
 
 .PHONY: bench
 bench: $(READY) ## Measure it all beside its limits and its peers: make bench QUICK=1, make bench ONLY=clean,growth

@@ -72,6 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place, None, No
             daemon.end()
 
 
+@pytest.mark.campaign
 def test_a_backfill_does_what_its_plan_says_and_what_failed_changed_or_is_outdated_is_taken_alone(place: Place) -> None:
     plan = place.ask("plan")
     assert [it["month"] for it in plan["months"]] == MONTHS

@@ -129,6 +129,7 @@ def tlc(tmp_path: Path) -> Generator[Tlc, None, None]:
         yield Tlc(server, load_catalog(), tmp_path / "published", calendar, refusals)
 
 
+@pytest.mark.campaign  # the year with outages below has all of it, and is run each time
 @pytest.mark.timeout(1200)  # it takes a minute and a half; on a machine that is busy with other things, several
 def test_a_year_of_publications_lands_once_each_without_a_failure(tlc: Tlc, tmp_path: Path) -> None:
     with running_endpoint() as somebody:

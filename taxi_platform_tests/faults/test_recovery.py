@@ -10,11 +10,13 @@ from taxi_platform_tests.faults.recovery import ALWAYS, MEETINGS, chosen, meetin
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", ALWAYS)
 def test_the_platform_is_whole_again_by_itself_and_nobody_edits_a_database(tmp_path: Path, name: str) -> None:
     assert what_is_wrong(name, tmp_path) == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "name", [meeting(points.CHECKING_CLEANED), meeting(points.BETWEEN_COPIES, points.LAKE_NOT_RECORDED)]
 )
