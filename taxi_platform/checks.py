@@ -24,6 +24,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
+from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.showing import told
 from taxi_platform.core.shrinking import month_has_not_shrunk, rows_beside
 from taxi_platform.core.source import RawFile
@@ -215,7 +216,7 @@ def _lake_checks(contract: TripContract) -> dg.AssetChecksDefinition:
     def lake_checks(
         context: dg.AssetCheckExecutionContext, cleaned: ParquetFile, lake: ParquetFile
     ) -> Iterator[dg.AssetCheckResult]:
-        found = {"lake_matches_cleaned": lambda: findings.lake_matches_cleaned(cleaned, lake)}
+        found = {"lake_matches_cleaned": lambda: lake_matches_cleaned(cleaned, lake)}
         with (
             reported(contract.dataset),
             held_still(f"{contract.dataset} {context.partition_key}", cleaned, lake) as look,

@@ -293,16 +293,6 @@ def row_count_in_trend(
     )
 
 
-def lake_matches_cleaned(cleaned: ParquetFile, in_lake: ParquetFile) -> Finding:
-    """The object in the lake is the cleaned file, byte for byte."""
-    same = cleaned.sha256 == in_lake.sha256
-    return Finding(
-        holds=same,
-        says="the same bytes" if same else "the lake holds other bytes than the cleaned file; run the month again",
-        figures={"SHA-256 of the cleaned file": cleaned.sha256, "SHA-256 of the lake's object": in_lake.sha256},
-    )
-
-
 def table_matches_lake(in_table: Measures, in_lake: Measures) -> Finding:
     """The table's month equals the lake's, by figures that each store computed from its own rows."""
     differences = list(in_table.differences(in_lake))
