@@ -367,9 +367,9 @@ def test_the_lake_holds_the_cleaned_file_byte_for_byte_or_it_is_told(month: Outc
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(cleaned.path.read_bytes())
 
-    assert findings.lake_matches_cleaned(cleaned, ParquetFile(copy)).holds
+    assert lake_matches_cleaned(cleaned, ParquetFile(copy)).holds
     other = rewritten(cleaned, tmp_path / "other.parquet", month.cleaned)
-    found = findings.lake_matches_cleaned(cleaned, other)
+    found = lake_matches_cleaned(cleaned, other)
     assert not found.holds
     assert found.figures == {
         "SHA-256 of the cleaned file": cleaned.sha256,
