@@ -20,6 +20,7 @@ from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.rejects import Rejects, rejects
+from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, shown
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, zone_view_matches_table
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip, with_columns
