@@ -43,7 +43,7 @@ def put_into_lake(made: Made, folder: Path) -> None:
     lake = FolderLake(folder / "lake")
     with work():
         lake.put(YELLOW, LATEST, ParquetFile(made.cleaned))
-        finding = findings.lake_matches_cleaned(ParquetFile(made.cleaned), lake.get(YELLOW, LATEST))
+        finding = lake_matches_cleaned(ParquetFile(made.cleaned), lake.get(YELLOW, LATEST))
     _expect_holds(finding)
 
 
