@@ -25,6 +25,7 @@ from taxi_platform.core.lake.folder import FolderLake
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
+from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.shrinking import month_has_not_shrunk
 from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
