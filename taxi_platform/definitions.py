@@ -1,5 +1,7 @@
 """The table of contents: everything Dagster knows of the platform is put together here."""
 
+from itertools import chain
+
 import dagster as dg
 
 from taxi_platform.assets.cleaned import build_cleaned_assets
@@ -8,6 +10,7 @@ from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
+from taxi_platform.automation.comparing import build_comparing_sensor
 from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.housekeeping import build_housekeeping_sensor
 from taxi_platform.automation.jobs import build_jobs
@@ -19,6 +22,7 @@ from taxi_platform.automation.sensors import build_arrival_sensor, build_publica
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.io_managers import build_io_managers
+from taxi_platform.judged_again import keys_of
 from taxi_platform.resources import build_resources
 from taxi_platform.settings import Settings
 
@@ -49,9 +53,12 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         sensors=[
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
             *(build_arrival_sensor(contract, sensing) for contract in trips),
+            build_comparing_sensor(catalog, sensing),
             build_housekeeping_sensor(settings.data_dir / ".lake", settings.keep_days),
             build_alert_sensor(
-                dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing, map(lateness_check_of, trips)
+                dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing,
+                map(lateness_check_of, trips),
+                again=chain.from_iterable(map(keys_of, trips)),
             ),
         ],
         schedules=[

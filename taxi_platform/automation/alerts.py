@@ -14,7 +14,15 @@ import dagster as dg
 from taxi_platform.automation.history import CAUSE, Clock, clock
 from taxi_platform.automation.outcomes import REPLACED_BY, RETRIED_AFTER, failure_of, is_over, layers_of, subject_of
 from taxi_platform.automation.telling import MOST_SINGLE, Alert, Taken, send
-from taxi_platform.automation.troubles import State, checks_of, daemons_of, pause, standing_of, ticks_of
+from taxi_platform.automation.troubles import (
+    State,
+    checks_of,
+    daemons_of,
+    judged_again_of,
+    pause,
+    standing_of,
+    ticks_of,
+)
 from taxi_platform.resources import AlertsResource
 
 #: Of one dataset, month and cause, nobody hears twice in this time.
@@ -26,6 +34,7 @@ GATHERING = timedelta(minutes=10)
 _ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_CANCELED)
 #: More than so many alerts wait for nothing, since there is no room for all that come.
 _MOST_GATHERED = 50
+_Keys = tuple[dg.AssetCheckKey, ...]
 _RUNS_PER_TICK, _KEPT, _LONGEST_TEXT = 50, 200, 500
 
 
@@ -44,6 +53,8 @@ class Memory:
         sent: When the last messages were sent.
         looks: How many looks there were.
         looked: When the last one was.
+        answered: The newest answer of a check that is judged again, as the storage counts them; None before the first
+            look at them.
     """
 
     since: int
@@ -55,6 +66,7 @@ class Memory:
     sent: list[float] = field(default_factory=list[float])
     looks: int = 0
     looked: float = 0.0
+    answered: int | None = None
 
     @classmethod
     def from_cursor(cls, cursor: str | None, instance: dg.DagsterInstance) -> Self:
@@ -134,7 +146,10 @@ class Memory:
 
 
 def build_alert_sensor(
-    status: dg.DefaultSensorStatus, checks: Iterable[dg.AssetCheckKey] = (), now: Clock = clock
+    status: dg.DefaultSensorStatus,
+    checks: Iterable[dg.AssetCheckKey] = (),
+    now: Clock = clock,
+    again: Iterable[dg.AssetCheckKey] = (),
 ) -> dg.SensorDefinition:
     """The sensor that tells people of runs that failed, of what else is the matter, and of what is well again.
 
@@ -142,8 +157,9 @@ def build_alert_sensor(
         status: Whether it is on until somebody says otherwise.
         checks: Those that are about no run; how they stand is looked at each time.
         now: The clock.
+        again: Those that are judged once more, outside of a run, when other months are here.
     """
-    standing = tuple(checks)
+    standing, relative = tuple(checks), tuple(again)
 
     @dg.sensor(
         name="alerts",
@@ -157,7 +173,7 @@ def build_alert_sensor(
         memory = Memory.from_cursor(context.cursor if everybody else None, context.instance)
         if not everybody:
             return dg.SensorResult(skip_reason="nobody to tell: TAXI_ALERT_URLS is empty", cursor=memory.to_cursor())
-        news = _news(context.instance, alerts.ui_url, memory, at, standing)
+        news = _news(context.instance, alerts.ui_url, memory, at, (standing, relative))
         queue = [*((Alert(**it), places) for it, places in memory.undelivered), *((it, everybody) for it in news)]
         if memory.has_to_wait(len(queue), at):
             memory.keep(queue)
@@ -194,7 +210,7 @@ def _told(
 
 
 def _news(
-    instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float, checks: Iterable[dg.AssetCheckKey]
+    instance: dg.DagsterInstance, ui_url: str, memory: Memory, now: float, checks: tuple[_Keys, _Keys]
 ) -> list[Alert]:
     """What there is to tell since the last look, and of how things are now."""
     news = memory.overdue(now)
@@ -203,9 +219,13 @@ def _news(
         news += _news_of(instance, run, ui_url, memory, now)
         for state in checks_of(instance, run, f"{ui_url}/runs/{run.run_id}"):
             news += memory.stands(state, now)
+    standing, relative = checks
+    memory.answered, states = judged_again_of(instance, relative, ui_url, memory.answered)
+    for state in states:
+        news += memory.stands(state, now)
     # Who was down a moment ago has not had the time to beat.
     daemons = () if paused or not memory.looked else daemons_of(instance, ui_url, now)
-    for state in (*ticks_of(instance, ui_url), *standing_of(instance, checks, ui_url), *daemons):
+    for state in (*ticks_of(instance, ui_url), *standing_of(instance, standing, ui_url), *daemons):
         news += memory.stands(state, now)
     memory.looked, memory.looks = now, memory.looks + 1
     return [paused, *news] if paused else news

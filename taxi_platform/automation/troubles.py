@@ -13,6 +13,7 @@ import dagster as dg
 from taxi_platform.automation.outcomes import first_line, turns_down
 from taxi_platform.automation.telling import Alert, Severity, mark_of
 from taxi_platform.core.showing import shown
+from taxi_platform.judged_again import answers_of, is_last
 
 #: A daemon that has not beaten for so long is down, as in Dagster's own page of them: some do much between two beats.
 SILENT = timedelta(minutes=30)
@@ -50,13 +51,13 @@ def checks_of(instance: dg.DagsterInstance, run: dg.DagsterRun, link: str) -> It
     """How the checks of a run came out that do not end it.
 
     One that could not judge says nothing, good or bad; nor do those of a file that another one has turned down, which
-    people hear of as a failure.
+    people hear of as a failure; nor one that was judged again since.
     """
     entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     checks = [it.dagster_event.asset_check_evaluation_data for it in entries if it.dagster_event]
     turned_down = {it.asset_key for it in checks if turns_down(it)}
     for check in checks:
-        if check.asset_key not in turned_down:
+        if check.asset_key not in turned_down and is_last(instance, check, run.run_id):
             yield from _judged(check, check.partition or run.tags.get("dagster/partition", ""), link)
 
 
@@ -73,6 +74,31 @@ def standing_of(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
         event = record.event.dagster_event if record and record.event else None
         if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             yield from _judged(event.asset_check_evaluation_data, "", f"{ui_url}/assets/{'/'.join(key.asset_key.path)}")
+
+
+def judged_again_of(
+    instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey], ui_url: str, after: int | None
+) -> tuple[int, list[State]]:
+    """How checks came out that were judged once more, outside of the run that had judged them.
+
+    Args:
+        instance: Whose records.
+        checks: Those that are judged again.
+        ui_url: Where the UI is.
+        after: The newest answer that was looked at; None for whoever begins, with what is answered from now on.
+
+    Returns:
+        The newest answer there is, and each month's newest of those that are new, oldest first.
+    """
+    if after is None:
+        newest = (next(answers_of(instance, key), None) for key in checks)
+        return max((it.number for it in newest if it), default=0), []
+    found = [it for key in checks for it in answers_of(instance, key, after)]
+    last = {(it.check.check_name, it.check.asset_key, it.check.partition): it for it in reversed(found)}
+    again = sorted((it for it in last.values() if not it.run), key=lambda it: it.number)
+    links = {it.number: f"{ui_url}/assets/{'/'.join(it.check.asset_key.path)}" for it in again}
+    states = [state for it in again for state in _judged(it.check, it.check.partition or "", links[it.number])]
+    return max((it.number for it in found), default=after), states
 
 
 def _judged(check: dg.AssetCheckEvaluation, month: str, link: str) -> Iterator[State]:

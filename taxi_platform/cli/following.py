@@ -14,20 +14,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from taxi_platform.automation.outcomes import DATASET, failure_of, is_over, subject_of
+from taxi_platform.automation.comparing import BACKFILL, ENDED, judge_run_again
+from taxi_platform.automation.outcomes import failure_of, first_line, is_over, subject_of
 from taxi_platform.automation.troubles import silence
 from taxi_platform.cli import say
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.month import Month
-from taxi_platform.judged_again import evaluations_of, is_judged, judge_again
+from taxi_platform.judged_again import Said, evaluations_of, is_judged
 from taxi_platform.resources import WorkspaceResource
 from taxi_platform.settings import Settings
 
-_TAG = "dagster/backfill"
 _POLL_SECONDS = 1.0
-#: What Dagster calls a backfill that nothing more will become of.
-_ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
             task = progress.add_task(f"backfill {backfill}", total=None, rows="")
             while True:
                 record = instance.get_backfill(backfill)  # before its runs: none is added to one that has ended
-                runs = instance.get_run_records(dg.RunsFilter(tags={_TAG: backfill}), ascending=True)
+                runs = instance.get_run_records(dg.RunsFilter(tags={BACKFILL: backfill}), ascending=True)
                 for it in runs:
                     run = it.dagster_run
                     if run.run_id not in done and is_over(instance, run, time.time() - (it.end_time or 0.0)):
@@ -95,16 +92,17 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
                 subjects = {subject_of(it.dagster_run) for it in runs}
                 expected = max(len(subjects), len(record.partition_names or ()) if record else 0)
                 progress.update(task, total=expected, completed=len(latest), rows=_speed(runs, latest, expected))
-                has_ended = record is None or record.status.value in _ENDED
+                has_ended = record is None or record.status.value in ENDED
                 is_whole = record is not None and len(latest) == len(record.partition_names or ()) > 0
                 if len(done) == len(runs) and (has_ended or is_whole):
                     break
                 if not silent and (silent := silence(instance, time.time())):
                     say.complain(say.failure_lines(f"backfill {backfill} waits: {silent}"))
                 time.sleep(_POLL_SECONDS)
+            said = dict[str, Said]()
             for it in runs:
                 if (outcome := latest.get(subject_of(it.dagster_run))) is not None and it.dagster_run.is_success:
-                    latest[outcome.subject] = _judged_again(instance, it.dagster_run, outcome)
+                    latest[outcome.subject] = _judged_again(instance, it.dagster_run, outcome, said)
     except KeyboardInterrupt:
         return say_how_to_go_on(backfill, as_json=as_json)
     if record is not None and record.error is not None:
@@ -137,8 +135,8 @@ def cancel(backfill: str, *, as_json: bool = False) -> int:
     """
     with dg.DagsterInstance.get() as instance:
         _require(instance, backfill)
-        record, runs = instance.get_backfill(backfill), instance.get_runs(dg.RunsFilter(tags={_TAG: backfill}))
-        has_ended = record is None or record.status.value in _ENDED
+        record, runs = instance.get_backfill(backfill), instance.get_runs(dg.RunsFilter(tags={BACKFILL: backfill}))
+        has_ended = record is None or record.status.value in ENDED
         if record is not None and not has_ended:
             # The daemon queues no more of its months.
             instance.update_backfill(record.with_status(type(record.status)["CANCELING"]))
@@ -161,7 +159,7 @@ def cancel(backfill: str, *, as_json: bool = False) -> int:
 
 
 def _require(instance: dg.DagsterInstance, backfill: str) -> None:
-    if not instance.get_backfill(backfill) and not instance.get_runs_count(dg.RunsFilter(tags={_TAG: backfill})):
+    if not instance.get_backfill(backfill) and not instance.get_runs_count(dg.RunsFilter(tags={BACKFILL: backfill})):
         raise TaxiPlatformError(
             f"there is no backfill {backfill}",
             cause="another data folder (TAXI_DATA_DIR, DAGSTER_HOME) than that of `make dev`, or a slip of the pen",
@@ -191,16 +189,23 @@ def _outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     )
 
 
-def _judged_again(instance: dg.DagsterInstance, run: dg.DagsterRun, outcome: Outcome) -> Outcome:
+def _judged_again(instance: dg.DagsterInstance, run: dg.DagsterRun, outcome: Outcome, said: dict[str, Said]) -> Outcome:
     """What became of a month, now that those around it are here."""
-    contract = load_catalog().trips.get(run.tags.get(DATASET, ""))
-    checks = evaluations_of(instance, run.run_id)
-    if contract is not None and (month := run.tags.get("dagster/partition")):
+    before = checks = evaluations_of(instance, run.run_id)
+    why = outcome.reason
+    try:
         workspace = WorkspaceResource(data_dir=str(Settings.from_env().data_dir))
-        checks = judge_again(instance, workspace, contract, Month.parse(month), checks)
+        checks = judge_run_again(instance, workspace, load_catalog(), run, said)
+    except Exception as error:  # noqa: BLE001 (the months are done, and are told of, whatever it is)
+        why = f"not compared again: {first_line(str(error), type(error).__name__)}"
+    for it in checks:
+        if not it.passed and it not in before:
+            why = f"{it.check_name}: {it.description}"
+            break
     judged = [it for it in checks if is_judged(it)]
     passed = sum(it.passed for it in judged)
-    return replace(outcome, passed=passed, warned=len(judged) - passed, not_judged=len(checks) - len(judged))
+    counts = {"passed": passed, "warned": len(judged) - passed, "not_judged": len(checks) - len(judged)}
+    return replace(outcome, reason=why, **counts)
 
 
 def _speed(runs: Sequence[dg.RunRecord], latest: dict[str, Outcome], expected: int) -> str:

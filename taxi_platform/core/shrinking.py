@@ -61,10 +61,7 @@ def month_has_not_shrunk(
         why: What rows were turned away for; asked where too few are left.
         beside: Rows of the lesser of the months beside it, as `rows_beside` has them.
     """
-    counts = list(_counts(now, held, published))
-    if beside and beside >= _FEWEST:
-        nearby = _Count(_OF_FILE, now.rows_in, beside, "in the lesser of the months beside it", LEAST_BESIDE)
-        counts += [nearby] if nearby.is_far_fewer else []
+    counts = [*_counts(now, held, published), *_far_fewer_than_beside(now, beside)]
     figures: dict[str, Figure] = {_OF_FILE: now.rows_in, _CLEANED: now.rows_cleaned}
     figures |= {f"{it.what} {it.where}": it.due for it in counts}
     fewer = [it for it in counts if it.is_far_fewer]
@@ -78,10 +75,29 @@ def month_has_not_shrunk(
         return Finding(holds=True, says=f"{says}; the run was told that this is meant", figures=figures)
     if now.rows_quarantined and any(it.what == _CLEANED for it in fewer):
         says = f"{says}; {why()}"
-    way = f"ops: {{clean_{now.dataset}_trips: {{config: {{fewer_rows_are_meant: true}}}}}}"
     return Finding(
         holds=False,
-        says=f"{says}. The lake and the table keep what they have; if this is meant, say so in the run config: {way}",
+        says=f"{says}. The lake and the table keep what they have; if this is meant, {_way(now)}",
+        figures=figures,
+    )
+
+
+def month_fits_those_beside(now: Lineage, beside: int | None) -> Finding:
+    """A month that is stored already is not far below those beside it, which were not here when it came.
+
+    Args:
+        now: Of the cleaned month.
+        beside: Rows of the lesser of the months beside it, as `rows_beside` has them.
+    """
+    fewer = list(_far_fewer_than_beside(now, beside))
+    figures: dict[str, Figure] = {_OF_FILE: now.rows_in}
+    figures |= {f"{it.what} {it.where}": it.due for it in fewer}
+    if now.fewer_rows_are_meant or not fewer:
+        return Finding(holds=True, says=", ".join(map(str, fewer)) or f"{now.rows_in:,} rows", figures=figures)
+    return Finding(
+        holds=False,
+        says=f"{fewer[0]}. It came before they did, and is in the lake and the table: look at the source's file, and "
+        f"run the month again once that is whole; if this is meant, {_way(now)}",
         figures=figures,
     )
 
@@ -101,6 +117,17 @@ def rows_beside(month: Month, now: Lineage, near: Mapping[Month, Lineage]) -> in
         elif _is_of_tlc(now) and (published := published_rows(now.dataset, it)):
             rows.append(published)
     return min(filter(None, rows), default=None)
+
+
+def _way(now: Lineage) -> str:
+    return f"say so in the run config: ops: {{clean_{now.dataset}_trips: {{config: {{fewer_rows_are_meant: true}}}}}}"
+
+
+def _far_fewer_than_beside(now: Lineage, beside: int | None) -> Iterator[_Count]:
+    if beside and beside >= _FEWEST:
+        count = _Count(_OF_FILE, now.rows_in, beside, "in the lesser of the months beside it", LEAST_BESIDE)
+        if count.is_far_fewer:
+            yield count
 
 
 def _is_of_tlc(now: Lineage) -> bool:

@@ -56,6 +56,7 @@ class Automation:
             "lake": shared["lake"],
             "warehouse": shared["warehouse"],
             "alerts": self.alerts or shared["alerts"],
+            "workspace": shared["workspace"],
         }
         self._sensors = {
             sensor.name: sensor

@@ -17,6 +17,7 @@ class Watch:
     Attributes:
         ahead: How far the clock is set forward; by a little, so that what has just happened counts as settled.
         checks: Those it looks at each time.
+        again: Those that are judged again.
         said: What the sensor and its ticks said.
     """
 
@@ -25,11 +26,14 @@ class Watch:
     ahead: timedelta = timedelta(seconds=15)
     cursor: str | None = None
     checks: tuple[dg.AssetCheckKey, ...] = ()
+    again: tuple[dg.AssetCheckKey, ...] = ()
     said: list[str] = field(default_factory=list[str])
 
     def look(self) -> str:
         """Evaluate the sensor once, in a sensor that was made anew."""
-        sensor = build_alert_sensor(dg.DefaultSensorStatus.STOPPED, self.checks, lambda: datetime.now(UTC) + self.ahead)
+        sensor = build_alert_sensor(
+            dg.DefaultSensorStatus.STOPPED, self.checks, lambda: datetime.now(UTC) + self.ahead, self.again
+        )
         resources = {"alerts": AlertsResource(urls=self.urls, ui_url="http://ui:3000")}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
             result = sensor.evaluate_tick(context)
