@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from taxi_platform.core.source import Publication, RetryPolicy, UnavailableError
+from taxi_platform.core.source.partial import Partial
 from taxi_platform_tests.core.source import months
 from taxi_platform_tests.core.source.conftest import IMPATIENT, LOG, Fetcher
 from taxi_platform_tests.core.source.server import Answer, Server, StoredFile
@@ -91,6 +92,17 @@ def test_the_rest_of_a_file_that_was_changed_at_another_time_is_not_appended(
     raw = fetch(server.url).raw
     assert raw.path.read_bytes() == same_size
     assert raw.publication.last_modified == TUESDAY
+
+
+def test_the_rest_of_a_file_of_the_same_size_and_time_under_another_etag_is_not_appended(
+    fetch: Fetcher, server: Server
+) -> None:
+    same_size = BODY.replace(b"1", b"7")
+    newer = StoredFile(same_size, '"v2"', MONDAY, ignores_if_range=True)
+    server.serve(PATH, StoredFile(BODY, '"v1"', MONDAY, cut_at=HALF), newer)
+    raw = fetch(server.url).raw
+    assert raw.path.read_bytes() == same_size
+    assert raw.publication.etag == '"v2"'
 
 
 def test_the_rest_of_a_file_of_another_size_is_not_appended(fetch: Fetcher, server: Server) -> None:
@@ -174,6 +186,15 @@ def test_a_crash_between_a_new_record_and_its_first_byte_leaves_no_old_bytes_und
 
     assert fetch(server.url).raw.path.read_bytes() == NEWER
     assert "Range" not in server.asked(PATH)[-1].headers
+
+
+def test_old_bytes_are_gone_before_a_new_record_is_tried(tmp_path: Path) -> None:
+    part, record_of_part = tmp_path / PART, tmp_path / RECORD
+    part.write_bytes(BODY[:HALF])
+    (record_of_part / "in the way").mkdir(parents=True)  # it cannot be written, as in a crash at this very moment
+    with pytest.raises(OSError):
+        Partial.begin(part, Publication("http://tlc/new", len(NEWER), '"v2"'))
+    assert not part.exists()
 
 
 def test_a_range_that_begins_elsewhere_is_not_appended(fetch: Fetcher, server: Server) -> None:

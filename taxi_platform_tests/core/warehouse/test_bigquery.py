@@ -590,6 +590,19 @@ def test_a_month_that_is_loaded_more_often_than_bigquery_allows_in_a_day_is_told
     assert raised.value.may_pass_later
 
 
+def test_loads_of_another_account_count_to_what_bigquery_allows_in_a_day(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    for job in server.jobs("load"):
+        job["_of_another_account"] = True
+    monkeypatch.setattr(loads, "LOADS_A_DAY", 2)
+    with pytest.raises(WarehouseError, match="loaded 2 times today, which is all that BigQuery allows"):
+        warehouse.replace_month(CONTRACT, JANUARY, january)
+    assert len(server.jobs("load")) == 2
+
+
 def test_a_table_that_was_dropped_in_between_is_not_made_anew_by_the_load(
     warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile
 ) -> None:

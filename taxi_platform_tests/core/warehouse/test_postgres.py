@@ -127,6 +127,13 @@ def test_each_month_is_a_partition_with_its_index_and_nothing_else_is_left(
     )
 
 
+def test_a_month_is_replaced_also_where_days_are_written_otherwise(url: str, tmp_path: Path) -> None:
+    warehouse = PostgresWarehouse(f"{url}?options=-cdatestyle%3DSQL%2CDMY")
+    for note in ("old", "new"):
+        load(warehouse, tmp_path, JANUARY, note)
+    assert query(url, JANUARYS_ROWS) == [("new", 10)]
+
+
 def test_a_query_for_a_month_reads_its_partition_only(url: str, warehouse: PostgresWarehouse, tmp_path: Path) -> None:
     for month in (JANUARY, FEBRUARY, MARCH):
         load(warehouse, tmp_path, month, "some")
@@ -284,6 +291,16 @@ def test_a_reader_that_is_never_done_is_named_and_the_old_month_stands(url: str,
     assert [
         name for (name,) in query(url, "SELECT relname FROM pg_class WHERE relname ~ '^probe_trips_2021_01_.*[^x]$'")
     ] == []
+
+
+def test_a_reader_of_one_partition_alone_is_named_too(url: str, tmp_path: Path) -> None:
+    warehouse = PostgresWarehouse(url, patience=1)
+    load(warehouse, tmp_path, JANUARY, "old")
+    with psycopg.connect(url, application_name="a notebook") as reader:
+        reader.execute("SELECT count(*) FROM taxi.probe_trips_2021_01")
+        with pytest.raises(WarehouseError) as raised:
+            load(warehouse, tmp_path, JANUARY, "new")
+        assert f"pid {reader.info.backend_pid} (loader, a notebook, idle in transaction" in str(raised.value)
 
 
 @pytest.mark.parametrize(
