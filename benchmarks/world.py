@@ -17,7 +17,7 @@ from psycopg import sql
 
 from benchmarks.plan import Plan
 from benchmarks.process import Run, measure
-from taxi_platform_tests.postgres_server import PostgresServer, postgres_server
+from real_servers.postgres import PostgresServer, postgres_server
 
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / ".bench"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from real_servers.postgres import PostgresServer, postgres_server
 from taxi_platform_tests.core.warehouse.bigquery_live import live_dataset
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer, bigquery_server
-from taxi_platform_tests.postgres_server import PostgresServer, postgres_server
 
 
 @pytest.fixture(scope="session")

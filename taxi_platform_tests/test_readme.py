@@ -21,13 +21,13 @@ import duckdb
 import pytest
 from psycopg.sql import SQL
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
 from taxi_platform_tests.core.lake.gcs_server import running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
-from taxi_platform_tests.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parent.parent

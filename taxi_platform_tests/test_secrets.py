@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from real_servers.postgres import PASSWORD, PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError, WarehouseError
 from taxi_platform.core.month import Month
@@ -22,7 +23,6 @@ from taxi_platform.definitions import build_definitions
 from taxi_platform.settings import Settings
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
-from taxi_platform_tests.postgres_server import PASSWORD, PostgresServer
 
 MONTH = "2020-11"
 

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.automation import alerts
 from taxi_platform.automation.alerts import QUIET
 from taxi_platform.automation.jobs import build_jobs
@@ -23,7 +24,6 @@ from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.automation.endless import endless_job
 from taxi_platform_tests.automation.endpoint import Endpoint, running_endpoint
 from taxi_platform_tests.automation.watching import Watch, instance_on_disk
-from taxi_platform_tests.postgres_server import PostgresServer
 
 # One of Apprise's hundred services looks for an old part of Python's library.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -41,6 +41,15 @@ def dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+def test_only_tests_import_from_the_tests() -> None:
+    """What they share with the benchmarks is in `real_servers`."""
+    others = [path for folder in (PACKAGE, ROOT / "benchmarks", ROOT / "real_servers") for path in folder.rglob("*.py")]
+    assert len(others) > 100
+    assert [
+        short(it) for it in others if any(name.startswith("taxi_platform_tests") for name in imported_names(it))
+    ] == []
+
+
 @pytest.mark.parametrize("path", core_modules, ids=short)
 def test_core_imports_no_dagster_and_nothing_above_itself(path: Path) -> None:
     for name in imported_names(path):

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
-from taxi_platform_tests.postgres_server import PostgresServer
+from real_servers.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yaml"

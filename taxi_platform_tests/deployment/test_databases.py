@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
+from real_servers.postgres import PostgresServer, postgres_server
 from taxi_platform_tests.deployment.compose import ROOT, Deployment, deployment
-from taxi_platform_tests.postgres_server import PostgresServer, postgres_server
 
 ODD = {"dagster": "d'\"\\ $(id) :x", "taxi": "-w@/%'; DROP DATABASE taxi; --"}
 FILES = {"dagster": "dagster_password", "taxi": "warehouse_password"}

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from psycopg import sql
 
+from real_servers.postgres import PostgresServer, postgres_server
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform_tests.deployment.compose import COMPOSE_FILE, PATIENCE, ROOT, Deployment, deployment
-from taxi_platform_tests.postgres_server import PostgresServer, postgres_server
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 

@@ -22,6 +22,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
+from real_servers.postgres import postgres_server
 from taxi_platform.automation.burial import EXECUTED_BY, executor_of
 from taxi_platform.core.processes import ProcessIdentity
 from taxi_platform_tests.faults import points
@@ -30,7 +31,6 @@ from taxi_platform_tests.faults.months import Version
 from taxi_platform_tests.faults.station import ARRIVALS, HOUR, PUBLICATIONS, ROOT, Station, station
 from taxi_platform_tests.faults.stores import PostgresDatabase
 from taxi_platform_tests.faults.tracer import Point, say
-from taxi_platform_tests.postgres_server import postgres_server
 
 #: What was here before, and what is published then.
 _BEFORE, _MONTHS = "2020-08", ("2020-09", "2020-10", "2020-11", "2020-12", "2021-01")

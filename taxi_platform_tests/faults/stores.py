@@ -20,11 +20,11 @@ import psycopg
 from google.cloud import bigquery
 from psycopg import sql
 
+from real_servers.postgres import postgres_server
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import PROJECT, BigQueryServer, bigquery_server
 from taxi_platform_tests.faults import points
 from taxi_platform_tests.faults.tracer import Point
-from taxi_platform_tests.postgres_server import postgres_server
 
 Row = tuple[Any, ...]
 Server = TypeVar("Server")

@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.month import Month
@@ -31,7 +32,6 @@ from taxi_platform_tests.core.warehouse.months import (
     rows_in,
 )
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, replace_month
-from taxi_platform_tests.postgres_server import PostgresServer
 
 CONTRACT = contract_of()
 #: Somebody waits for a lock.

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
+from real_servers.postgres import PASSWORD, USER, PostgresServer, free_port, postgres_server
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import open_warehouse
@@ -19,7 +20,6 @@ from taxi_platform.core.warehouse.postgres.refusals import turned_away
 from taxi_platform.core.warehouse.postgres.session import Session
 from taxi_platform_tests.core.warehouse.months import JANUARY, contract_of, month_file, rows_in
 from taxi_platform_tests.postgres_proxy import proxy, self_signed
-from taxi_platform_tests.postgres_server import PASSWORD, USER, PostgresServer, free_port, postgres_server
 
 CONTRACT = contract_of()
 SECRET = "hunter2hunter2"

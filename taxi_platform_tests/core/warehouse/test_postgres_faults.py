@@ -15,13 +15,13 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
+from real_servers.postgres import PASSWORD, PostgresServer, postgres_server
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file, numbered_file
 from taxi_platform_tests.postgres_proxy import proxy
-from taxi_platform_tests.postgres_server import PASSWORD, PostgresServer, postgres_server
 
 CONTRACT = contract_of()
 OLD, NEW = 10, 600_000

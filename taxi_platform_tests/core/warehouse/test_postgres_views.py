@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file
-from taxi_platform_tests.postgres_server import PostgresServer
 
 ZONES = load_catalog().zones
 CONTRACT = contract_of({"trip_number": "int64", "pickup_location_id": "int32"})

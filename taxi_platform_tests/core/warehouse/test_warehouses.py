@@ -19,6 +19,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import WarehouseError
@@ -39,7 +40,6 @@ from taxi_platform_tests.core.warehouse.months import (
     rows_in,
 )
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, replace_month
-from taxi_platform_tests.postgres_server import PostgresServer
 
 CONTRACT = contract_of()
 

@@ -10,6 +10,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.reference import read_reference_file
@@ -17,7 +18,6 @@ from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform_tests.core.cleaning.months import raw_file
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file
 from taxi_platform_tests.core.warehouse.processes import SPAWN, replace_month
-from taxi_platform_tests.postgres_server import PostgresServer
 
 ZONES = load_catalog().zones
 COLUMNS = {

