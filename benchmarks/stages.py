@@ -18,14 +18,13 @@ from pathlib import Path
 
 from benchmarks.months import LATEST, YELLOW, ZONES, Made
 from benchmarks.work import work
-from taxi_platform.core import findings
+from taxi_platform.core import findings, trends
 from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.lake.folder import FolderLake
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
-from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.shrinking import month_has_not_shrunk
 from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 from taxi_platform.core.warehouse.zone_totals import zone_view_matches_table
@@ -44,7 +43,7 @@ def put_into_lake(made: Made, folder: Path) -> None:
     lake = FolderLake(folder / "lake")
     with work():
         lake.put(YELLOW, LATEST, ParquetFile(made.cleaned))
-        finding = lake_matches_cleaned(ParquetFile(made.cleaned), lake.get(YELLOW, LATEST))
+        finding = findings.lake_matches_cleaned(ParquetFile(made.cleaned), lake.get(YELLOW, LATEST))
     _expect_holds(finding)
 
 
@@ -83,9 +82,9 @@ def check_month(made: Made, folder: Path) -> None:
             findings.known_columns_only(cleaned, folder),
             findings.known_codes_only(profiled),
             findings.pickups_inside_month(profiled),
-            findings.rejects_within_expectation(YELLOW, cleaned.lineage, [], why),
-            findings.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
-            findings.row_count_in_trend(cleaned.lineage, []),
+            trends.rejects_within_expectation(YELLOW, cleaned.lineage, [], why),
+            trends.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
+            trends.row_count_in_trend(cleaned.lineage, []),
             findings.table_matches_lake(in_table, measure_file(cleaned, YELLOW.stored_columns, folder)),
             zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST), in_table),
         ]

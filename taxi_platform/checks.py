@@ -12,7 +12,7 @@ from functools import cache
 
 import dagster as dg
 
-from taxi_platform.core import findings
+from taxi_platform.core import findings, trends
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.catalog.published import published_near, published_rows
@@ -24,7 +24,6 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
-from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.showing import told
 from taxi_platform.core.shrinking import month_has_not_shrunk, rows_beside
 from taxi_platform.core.source import RawFile
@@ -181,11 +180,11 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
                     "known_codes_only": of_rows(lambda: findings.known_codes_only(profiled())),
                     "pickups_inside_month": of_rows(lambda: findings.pickups_inside_month(profiled())),
-                    "rejects_within_expectation": lambda: findings.rejects_within_expectation(
+                    "rejects_within_expectation": lambda: trends.rejects_within_expectation(
                         contract, now, before, why, after
                     ),
-                    "row_count_as_published": lambda: findings.row_count_as_published(raw, published),
-                    "row_count_in_trend": lambda: findings.row_count_in_trend(
+                    "row_count_as_published": lambda: trends.row_count_as_published(raw, published),
+                    "row_count_in_trend": lambda: trends.row_count_in_trend(
                         now, before, after, published_near(contract.dataset, month)
                     ),
                 }
@@ -216,7 +215,7 @@ def _lake_checks(contract: TripContract) -> dg.AssetChecksDefinition:
     def lake_checks(
         context: dg.AssetCheckExecutionContext, cleaned: ParquetFile, lake: ParquetFile
     ) -> Iterator[dg.AssetCheckResult]:
-        found = {"lake_matches_cleaned": lambda: lake_matches_cleaned(cleaned, lake)}
+        found = {"lake_matches_cleaned": lambda: findings.lake_matches_cleaned(cleaned, lake)}
         with (
             reported(contract.dataset),
             held_still(f"{contract.dataset} {context.partition_key}", cleaned, lake) as look,

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from taxi_platform.children import run
 from taxi_platform.core.errors import SettingsError
-from taxi_platform.core.machine import cores, memory, months_at_once
+from taxi_platform.core.machine import Width
 
 #: The first line of a `dagster.yaml` that is ours.
 MARK = "# Written by taxi_platform at every start. Remove this line, and the file is yours: used, and never written.\n"
@@ -51,13 +51,6 @@ def prepare(home: Path, environment: Mapping[str, str]) -> None:
         ) from error
 
 
-def width() -> str:
-    """How many months at once this machine is given, and why, for people."""
-    has, free = cores(), memory()
-    told = "memory unknown" if free is None else f"{free / 1e9:.1f} GB of memory free"
-    return f"{months_at_once(has, free)} months at once: {has} cores, {told}, 0.9 GB a month"
-
-
 def in_instance(environment: Mapping[str, str], *statements: str) -> int:
     """Run a few statements with Dagster's instance at hand, in a process of their own: only they wait for Dagster."""
     lines = [
@@ -79,7 +72,7 @@ def _write_settings(home: Path) -> None:
         return
     (home / ".nux").mkdir(exist_ok=True)
     (home / ".nux" / "nux.yaml").write_text("seen: true\n")  # no newsletter dialog over the first page
-    if there != (told := _settings()):
+    if there != (told := settings_for(Width.here())):
         # By a rename: a run that begins meanwhile reads the old ones or the new.
         new = home / ".dagster.yaml.new"
         new.write_text(told, encoding="utf-8")
@@ -101,10 +94,10 @@ def _is_ours(home: Path, there: str) -> bool:
     return there.startswith(MARK) or (before.exists() and before.read_text(encoding="utf-8") == there)
 
 
-def _settings() -> str:
-    """Dagster's settings for this machine: as many months at once as it has cores, within what its memory bears."""
+def settings_for(width: Width) -> str:
+    """Dagster's settings for a machine."""
     told = _TEMPLATE.read_text(encoding="utf-8")
-    return MARK + told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {months_at_once(cores(), memory())}")
+    return MARK + told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {width.months}")
 
 
 def _what_lacks(path: Path, there: str) -> list[str]:

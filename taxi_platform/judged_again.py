@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.catalog.published import published_near
-from taxi_platform.core.findings import Figure, Finding, rejects_within_expectation, row_count_in_trend
+from taxi_platform.core.findings import Figure, Finding
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.rejects import rejects
 from taxi_platform.core.showing import told
 from taxi_platform.core.shrinking import month_fits_those_beside, rows_beside
+from taxi_platform.core.trends import rejects_within_expectation, row_count_in_trend
 from taxi_platform.resources import WorkspaceResource
 
 #: The checks whose answer depends on what other months are here.

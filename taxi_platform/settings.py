@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.google import key_of
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
-from taxi_platform.core.urls import duckdb_path, local_path, mask_url
+from taxi_platform.core.urls import duckdb_path, lake_folder, local_path, mask_url
 from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
 
 LARGEST_SAMPLE = 20_000_000
@@ -91,11 +91,10 @@ class Settings:
 
     def _refuse_paths(self, dagster_home: str) -> None:
         """Refuse a path that some library will not find again; also one that comes from the folder this is run in."""
-        lake = local_path(self.lake_url) or (None if "://" in self.lake_url else Path(self.lake_url))
         for name, path, why_not in (
             ("TAXI_DATA_DIR", self.data_dir, why_no_database),
             ("TAXI_SOURCE", local_path(self.source), why_no_folder),
-            ("TAXI_LAKE_URL", lake, why_no_folder),
+            ("TAXI_LAKE_URL", lake_folder(self.lake_url), why_no_folder),
             ("TAXI_WAREHOUSE_URL", duckdb_path(self.warehouse_url), why_no_database_file),
             ("DAGSTER_HOME", Path(dagster_home) if dagster_home else None, why_no_dagster_home),
         ):

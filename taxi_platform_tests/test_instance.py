@@ -2,6 +2,9 @@
 
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from filelock import FileLock
 
 from taxi_platform import instance
 from taxi_platform.core.errors import SettingsError
+from taxi_platform.core.machine import Width
 from taxi_platform.instance import MARK, prepare
-from taxi_platform_tests.test_launch import KEPT, launch
+from taxi_platform_tests.test_launch import KEPT, ROOT, launch
 
 THEIRS = "# Ours, and nobody else's.\ntelemetry: {enabled: false}\n"
 WHOLE = """
@@ -45,11 +49,18 @@ def test_the_settings_of_somebody_else_are_used_and_never_written(tmp_path: Path
     assert (home / "history").exists(), "its runs are there"
 
 
-def test_an_installed_package_uses_the_instance_there_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_uses_the_instance_there_is(home: Path, tmp_path: Path) -> None:
     """In an image there is the package, and no `deploy/local` beside it."""
-    monkeypatch.setattr("taxi_platform.instance._TEMPLATE", home / "no such file")
+    installed = tmp_path / "site-packages"
+    shutil.copytree(ROOT / "taxi_platform", installed / "taxi_platform")
     (home / "dagster.yaml").write_text(THEIRS)
-    assert prepared(home) == THEIRS
+    script = (
+        "import os, sys; from pathlib import Path; from taxi_platform.instance import prepare\n"
+        "home = Path(sys.argv[1]); prepare(home, os.environ | {'DAGSTER_HOME': str(home)})"
+    )
+    told = {"PYTHONPATH": str(installed), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", script, str(home)], cwd=tmp_path, env=told, check=True)
+    assert (home / "dagster.yaml").read_text() == THEIRS
     assert (home / "history").exists()
 
 
@@ -94,11 +105,10 @@ def test_waiting_for_another_start_ends_with_a_word(home: Path, monkeypatch: pyt
         prepared(home)
 
 
-def test_a_start_says_how_many_months_at_once_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance, "cores", lambda: 8)
-    monkeypatch.setattr(instance, "memory", lambda: 4_000_000_000)
-    assert instance.width() == "4 months at once: 8 cores, 4.0 GB of memory free, 0.9 GB a month"
-    assert "max_concurrent_runs: 4\n" in instance._settings()  # pyright: ignore[reportPrivateUsage]
+def test_a_start_says_how_many_months_at_once_and_why() -> None:
+    width = Width(cores=8, memory=4_000_000_000)
+    assert str(width) == "4 months at once: 8 cores, 4.0 GB of memory free, 0.9 GB a month"
+    assert "max_concurrent_runs: 4\n" in instance.settings_for(width)
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from taxi_platform.automation.runs import BEGUN
 from taxi_platform.core.processes import ProcessIdentity
 
 #: The tag that says who executes a run.
@@ -25,12 +26,6 @@ _RECORDED_AFTER = 180.0
 #: Seconds after its end in which a run nobody recorded gives back its places itself.
 _FREED_AFTER = 60.0
 _PATIENCE = 10.0
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def record(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
@@ -64,7 +59,7 @@ def bury(instance: dg.DagsterInstance, but: str = "") -> list[dg.DagsterRun]:
     with _turn(instance) as is_ours:
         if not is_ours:
             return []  # somebody is at it
-        found = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        found = instance.get_run_records(dg.RunsFilter(statuses=[*BEGUN]))
         dead = [it.dagster_run for it in found if it.dagster_run.run_id != but and _is_dead(it)]
         buried = [run for run in dead if _fail(instance, run)]
         _free_places(instance)
@@ -98,7 +93,7 @@ def _is_dead(record: dg.RunRecord) -> bool:
 def _fail(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     # Only now: whoever has ended meanwhile had said before how.
     now = instance.get_run_by_id(run.run_id)
-    if now is None or now.status not in _UNFINISHED:
+    if now is None or now.status not in BEGUN:
         return False
     if now.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(now, why(now))

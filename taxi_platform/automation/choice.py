@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +9,9 @@ import pyarrow as pa
 
 from taxi_platform.automation.freshness import UNKNOWN, Statement
 from taxi_platform.automation.history import latest
+from taxi_platform.automation.lack import Lack
 from taxi_platform.automation.outcomes import DATASET, failure_of
+from taxi_platform.automation.runs import PARTITION
 from taxi_platform.automation.watch import is_changed
 from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.editions import MonthFiles
@@ -19,17 +20,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import Publication
 
-_PARTITION = "dagster/partition"
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-
-
-class Lack(StrEnum):
-    """What a month may lack."""
-
-    MISSING = "missing"
-    FAILED = "failed"
-    CHANGED = "changed"
-    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True)
@@ -78,8 +69,8 @@ def failures_of(instance: dg.DagsterInstance, contract: TripContract, months: Se
     """The months whose newest run failed or was cancelled, and why."""
     keys = [str(it) for it in months]
     newest: dict[str, dg.DagsterRun] = {}
-    for run in instance.get_runs(dg.RunsFilter(tags={DATASET: contract.dataset, _PARTITION: keys})):
-        newest.setdefault(run.tags[_PARTITION], run)  # they come the newest first
+    for run in instance.get_runs(dg.RunsFilter(tags={DATASET: contract.dataset, PARTITION: keys})):
+        newest.setdefault(run.tags[PARTITION], run)  # they come the newest first
     failed = {key: run for key, run in newest.items() if run.status in _FAILED}
     return {Month.parse(key): failure_of(instance, run)[1] for key, run in failed.items()}
 

@@ -12,14 +12,13 @@ import dagster as dg
 
 from taxi_platform.automation.history import Clock, clock
 from taxi_platform.automation.outcomes import first_line, is_over, subject_of
+from taxi_platform.automation.runs import BACKFILL, PARTITION
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.showing import shown
 from taxi_platform.judged_again import Said, evaluations_of, judge_again, said_of
 from taxi_platform.resources import WorkspaceResource
 
-#: The tag of the runs of a backfill, and of the month a run is about.
-BACKFILL, PARTITION = "dagster/backfill", "dagster/partition"
 #: What Dagster calls a backfill that nothing more will become of.
 ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 #: Backfills looked at, the newest, and the seconds one look takes at most: a sensor has not all day.

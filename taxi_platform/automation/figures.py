@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from pathlib import Path
 
 import dagster as dg
 
 from taxi_platform.automation import watch
 from taxi_platform.automation.choice import failures_of
 from taxi_platform.automation.history import NEW_YORK, Clock, clock, latest, months_of
+from taxi_platform.automation.runs import PARTITION
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
@@ -22,7 +22,7 @@ from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake import open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.room import Room, room_of
-from taxi_platform.core.urls import duckdb_path, local_path
+from taxi_platform.core.urls import duckdb_path, lake_folder
 from taxi_platform.resources import google_clients
 from taxi_platform.settings import Settings
 
@@ -164,7 +164,7 @@ def _of_dataset(
 def _begun(instance: dg.DagsterInstance, contract: TripContract) -> set[Month]:
     """The months that ever failed: of some, nothing else is left."""
     failed = dg.RunsFilter(job_name=f"{contract.table}_job", statuses=[dg.DagsterRunStatus.FAILURE])
-    keys = {it.tags.get("dagster/partition", "") for it in instance.get_runs(failed, limit=_MOST_MONTHS)}
+    keys = {it.tags.get(PARTITION, "") for it in instance.get_runs(failed, limit=_MOST_MONTHS)}
     return {Month.parse(it) for it in keys if it}
 
 
@@ -212,10 +212,12 @@ def _ticks(instance: dg.DagsterInstance) -> list[Tick]:
 
 
 def _disks(settings: Settings) -> dict[str, Room]:
-    lake, database = local_path(settings.lake_url), duckdb_path(settings.warehouse_url)
-    if "://" not in settings.lake_url:
-        lake = Path(settings.lake_url)
-    folders = {"data": settings.data_dir, "lake": lake, "warehouse": database.parent if database else None}
+    database = duckdb_path(settings.warehouse_url)
+    folders = {
+        "data": settings.data_dir,
+        "lake": lake_folder(settings.lake_url),
+        "warehouse": database.parent if database else None,
+    }
     return {name: room_of(folder) for name, folder in folders.items() if folder is not None}
 
 

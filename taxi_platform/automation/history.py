@@ -9,6 +9,7 @@ import dagster as dg
 
 from taxi_platform.automation.freshness import UNKNOWN, Request, Statement
 from taxi_platform.automation.outcomes import DATASET
+from taxi_platform.automation.runs import PARTITION, UNFINISHED
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import Publication
@@ -27,16 +28,8 @@ PUBLISHED, REPUBLISHED, NOT_IN_LAKE, ARRIVED, OVERDUE = CAUSES = (
     "arrived in the lake",
     "overdue",
 )
-_PARTITION = "dagster/partition"
 #: The job that materializes what somebody chose in the UI.
 _OF_THE_UI = "__ASSET_JOB"
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 Clock = Callable[[], datetime]
 
@@ -127,7 +120,7 @@ def is_of_store(table: Record, store: str, *, unnamed_counts: bool = True) -> bo
 
 def last_request(instance: dg.DagsterInstance, job: str, contract: TripContract, month: Month) -> Request | None:
     """The newest run of a month that a sensor or schedule asked for by itself; None where there is none."""
-    tags = {DATASET: contract.dataset, _PARTITION: str(month), CAUSE: list(CAUSES)}
+    tags = {DATASET: contract.dataset, PARTITION: str(month), CAUSE: list(CAUSES)}
     found = instance.get_runs(dg.RunsFilter(job_name=job, tags=tags), limit=1)
     if not found:
         return None
@@ -170,8 +163,8 @@ def unfinished(instance: dg.DagsterInstance, contract: TripContract) -> set[Mont
     jobs = {f"{contract.table}_job", f"{contract.dataset}_to_lake_job", f"{contract.dataset}_to_warehouse_job"}
     found: set[Month] = set()
     for job in (*jobs, _OF_THE_UI):
-        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNFINISHED)):
+        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=[*UNFINISHED])):
             chosen = {key.path[-1] for key in run.asset_selection or ()}
-            if (month := run.tags.get(_PARTITION)) and (job in jobs or contract.table in chosen):
+            if (month := run.tags.get(PARTITION)) and (job in jobs or contract.table in chosen):
                 found.add(Month.parse(month))
     return found

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from taxi_platform.automation.runs import PARTITION
 from taxi_platform.core.errors import TaxiPlatformError
 
 #: The tag of the dataset a run is about.
@@ -17,7 +18,7 @@ def subject_of(run: dg.DagsterRun) -> str:
     keys = {*(run.asset_selection or ()), *(it.asset_key for it in run.asset_check_selection or ())}
     datasets = ", ".join(sorted({key.path[-1].removesuffix("_trips") for key in keys}))
     what = run.tags.get(DATASET) or datasets or run.job_name
-    return f"{what} {run.tags.get('dagster/partition', '')}".rstrip()
+    return f"{what} {run.tags.get(PARTITION, '')}".rstrip()
 
 
 def is_over(instance: dg.DagsterInstance, run: dg.DagsterRun, seconds: float) -> bool:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from taxi_platform.automation.outcomes import first_line, turns_down
+from taxi_platform.automation.runs import PARTITION
 from taxi_platform.automation.telling import Alert, Severity, mark_of
 from taxi_platform.core.showing import shown
-from taxi_platform.judged_again import answers_of, is_last
+from taxi_platform.judged_again import answers_of, evaluations_of, is_judged, is_last
 
 #: A daemon that has not beaten for so long is down, as in Dagster's own page of them: some do much between two beats.
 SILENT = timedelta(minutes=30)
@@ -53,12 +54,11 @@ def checks_of(instance: dg.DagsterInstance, run: dg.DagsterRun, link: str) -> It
     One that could not judge says nothing, good or bad; nor do those of a file that another one has turned down, which
     people hear of as a failure; nor one that was judged again since.
     """
-    entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    checks = [it.dagster_event.asset_check_evaluation_data for it in entries if it.dagster_event]
+    checks = evaluations_of(instance, run.run_id)
     turned_down = {it.asset_key for it in checks if turns_down(it)}
     for check in checks:
         if check.asset_key not in turned_down and is_last(instance, check, run.run_id):
-            yield from _judged(check, check.partition or run.tags.get("dagster/partition", ""), link)
+            yield from _judged(check, check.partition or run.tags.get(PARTITION, ""), link)
 
 
 def standing_of(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey], ui_url: str) -> Iterator[State]:
@@ -103,9 +103,9 @@ def judged_again_of(
 
 def _judged(check: dg.AssetCheckEvaluation, month: str, link: str) -> Iterator[State]:
     """How a check came out; nothing, where it could not judge."""
-    judged, due = check.metadata.get("judged"), check.metadata.get(MONTH_DUE)
-    if judged and judged.value is False:
+    if not is_judged(check):
         return
+    due = check.metadata.get(MONTH_DUE)
     dataset = check.asset_key.path[-1].removesuffix("_trips")
     about = f"{dataset} {month}".rstrip() + f": {check.asset_key.path[0]}/{check.check_name}"
     why = first_line(check.description, "no reason given")

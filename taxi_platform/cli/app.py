@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Annotated, NoReturn
 
 import typer
 
+from taxi_platform.automation.lack import Lack
 from taxi_platform.core.errors import TaxiPlatformError
 
 app = typer.Typer(
@@ -24,13 +24,6 @@ def _datasets(begun: str) -> list[str]:
     return [it for it in load_catalog().trips if it.startswith(begun)]
 
 
-class _Lack(StrEnum):
-    MISSING = "missing"
-    FAILED = "failed"
-    CHANGED = "changed"
-    OUTDATED = "outdated"
-
-
 Dataset = Annotated[str, typer.Argument(help="yellow, green, fhv or fhvhv.", autocompletion=_datasets)]
 Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
 First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
@@ -38,7 +31,7 @@ Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM
 Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
 Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
-Only = Annotated[_Lack | None, typer.Option(help="Take only the months that lack something.")]
+Only = Annotated[Lack | None, typer.Option(help="Take only the months that lack something.")]
 Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
@@ -60,13 +53,13 @@ def run(
 ) -> None:
     """Bring one month from the source to the warehouse, now."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Order, carry_out
+    from taxi_platform.cli.order import Job
 
     def begin() -> int:
         start.check_months(dataset, month)
         start.check_config(dataset, config)
-        order = Order("run", f"{dataset} {month}", f"{dataset}_trips_job", month, config or "", as_json, verbose)
-        return carry_out(order, start.prepared(source))
+        order = Job("run", f"{dataset} {month}", f"{dataset}_trips_job", month, config or "", as_json, verbose)
+        return order.carry_out(start.prepared(source))
 
     _end("run", begin, as_json=as_json)
 
@@ -75,11 +68,11 @@ def run(
 def references(source: Source = None, verbose: Verbose = False, as_json: Json = False) -> None:
     """Bring the reference tables to the warehouse, now."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Order, carry_out
+    from taxi_platform.cli.order import Job
 
     def begin() -> int:
-        order = Order("references", "taxi_zones", "taxi_zones_job", as_json=as_json, verbose=verbose)
-        return carry_out(order, start.prepared(source))
+        order = Job("references", "taxi_zones", "taxi_zones_job", as_json=as_json, verbose=verbose)
+        return order.carry_out(start.prepared(source))
 
     _end("references", begin, as_json=as_json)
 
@@ -88,13 +81,13 @@ def references(source: Source = None, verbose: Verbose = False, as_json: Json = 
 def dev(port: Annotated[str, typer.Option(help="Where the UI is.")] = "3000", source: Source = None) -> None:
     """Start the UI, and the daemon that runs backfills, sensors and schedules."""
     from taxi_platform.cli import start
+    from taxi_platform.core.machine import Width
     from taxi_platform.develop import checked_port, develop
-    from taxi_platform.instance import width
 
     def begin() -> int:
         number = checked_port(port)  # before anything is made
         variables = start.prepared(source)
-        sys.stderr.write(f"{width()}\n")
+        sys.stderr.write(f"{Width.here()}\n")
         return develop(variables, number)
 
     _end("dev", begin)
@@ -112,13 +105,12 @@ def plan(
 ) -> None:
     """Say what a backfill would do: months and why, bytes, rows, minutes, disk. Nothing is changed."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Many, attend
+    from taxi_platform.cli.order import Many
 
     def begin() -> int:
-        start.check_range(dataset, first, last)
-        start.check_config(dataset, config)
-        lack = only.value if only else ""
-        return attend(Many("plan", dataset, first, last, lack, config or "", as_json=as_json), start.prepared(source))
+        order = Many("plan", dataset, first, last, only or "", config or "", as_json=as_json)
+        start.check_order(order)
+        return order.carry_out(start.prepared(source))
 
     _end("plan", begin, as_json=as_json)
 
@@ -136,20 +128,27 @@ def backfill(
 ) -> None:
     """Have a range of months run by the daemon of `taxi dev`, the newest first, and watch."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Many, attend
+    from taxi_platform.cli.order import Many
 
     def begin() -> int:
-        start.check_range(dataset, first, last)
-        start.check_config(dataset, config)
+        order = Many(
+            "backfill",
+            dataset,
+            first,
+            last,
+            only or "",
+            config or "",
+            workspace=workspace or "",
+            as_json=as_json,
+        )
+        start.check_order(order)
         if source:
             raise TaxiPlatformError(
                 "a backfill takes no SOURCE",
                 cause="its months are run by the daemon behind `make dev`, with the settings it was started with",
                 fix="start `make dev` with it",
             )
-        lack = only.value if only else ""
-        order = Many("backfill", dataset, first, last, lack, config or "", "", workspace or "", as_json)
-        return attend(order, start.prepared())
+        return order.carry_out(start.prepared())
 
     _end("backfill", begin, as_json=as_json)
 
@@ -173,12 +172,12 @@ def status(
 ) -> None:
     """Say how the platform is: months by layer, late, failed, warned, older contracts, queue, disk."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Overview, look
+    from taxi_platform.cli.order import Overview
 
     def begin() -> int:
         if dataset:
             start.check_months(dataset)
-        return look(Overview("status", dataset, as_json), start.prepared())
+        return Overview("status", dataset, as_json).carry_out(start.prepared())
 
     _end("status", begin, as_json=as_json)
 
@@ -190,19 +189,19 @@ def metrics(
 ) -> None:
     """Say the same to Prometheus, in its text format."""
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Overview, look
+    from taxi_platform.cli.order import Overview
 
-    _end("metrics", lambda: look(Overview("metrics", port=port, host=host), start.prepared()))
+    _end("metrics", lambda: Overview("metrics", port=port, host=host).carry_out(start.prepared()))
 
 
 def _attend(command: str, name: str, *, as_json: bool) -> None:
     from taxi_platform.cli import start
-    from taxi_platform.cli.order import Many, attend
+    from taxi_platform.cli.order import Many
 
     def begin() -> int:
         if not name:
             raise TaxiPlatformError("which backfill?", fix=f"taxi {command} … with the name it was given")
-        return attend(Many(command, backfill=name, as_json=as_json), start.prepared())
+        return Many(command, backfill=name, as_json=as_json).carry_out(start.prepared())
 
     _end(command, begin, as_json=as_json)
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from taxi_platform.automation.comparing import BACKFILL, ENDED, judge_run_again
+from taxi_platform.automation.comparing import ENDED, judge_run_again
 from taxi_platform.automation.outcomes import failure_of, first_line, is_over, subject_of
+from taxi_platform.automation.runs import BACKFILL, PARTITION
 from taxi_platform.automation.troubles import silence
 from taxi_platform.cli import say
 from taxi_platform.core.catalog import load_catalog
@@ -147,7 +148,7 @@ def cancel(backfill: str, *, as_json: bool = False) -> int:
                 instance.run_coordinator.cancel_run(run.run_id)
             except dg.DagsterError:
                 continue  # its server is gone; it was told that it is cancelled, and run monitoring does the rest
-    done = {it.tags.get("dagster/partition") for it in runs if it.is_finished}
+    done = {it.tags.get(PARTITION) for it in runs if it.is_finished}
     left = set(record.partition_names or ()) - done if record and not has_ended else set[str]()
     months = max(len(left), len(going_on))
     told = f"{months} months of backfill {backfill} were cancelled; those that are done stay."

@@ -19,9 +19,10 @@ import yaml
 from taxi_platform.automation.burial import LAUNCHED, bury
 from taxi_platform.automation.leaving import leave_to_the_system
 from taxi_platform.automation.outcomes import failure_of
+from taxi_platform.automation.runs import PARTITION
 from taxi_platform.cli import say
 from taxi_platform.cli.layers import Teller
-from taxi_platform.cli.order import Order
+from taxi_platform.cli.order import Job
 from taxi_platform.cli.silence import say_if_nobody_looks
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.showing import LONGEST_TEXT, shown
@@ -47,7 +48,7 @@ def main(argument: str) -> int:
         0 if every layer is made, 1 if not, 2 if its run config makes no sense, 130 if somebody ended it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = Order.from_argument(argument)
+    order = Job.from_argument(argument)
     told = Teller(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"), silent=order.as_json)
     with dg.DagsterInstance.get() as instance:
         if order.afterwards:
@@ -64,11 +65,11 @@ def main(argument: str) -> int:
         return _outcome(instance, order, told)
 
 
-def _execute(instance: dg.DagsterInstance, order: Order) -> None:
+def _execute(instance: dg.DagsterInstance, order: Job) -> None:
     config: Mapping[str, Any] = {}
     if order.config:
         config = yaml.safe_load(Path(order.config).read_text(encoding="utf-8"))
-    tags = {LAUNCHED: order.launch} | ({"dagster/partition": order.month} if order.month else {})
+    tags = {LAUNCHED: order.launch} | ({PARTITION: order.month} if order.month else {})
     job_named(order.job)  # all that this process is going to load
     leave_to_the_system()
     job = dg.build_reconstructable_job("taxi_platform.cli.month", job_named.__name__, (order.job,))
@@ -94,7 +95,7 @@ def _apart(*, verbose: bool) -> Generator[None, None, None]:
             os.close(it)
 
 
-def _outcome(instance: dg.DagsterInstance, order: Order, told: Teller) -> int:
+def _outcome(instance: dg.DagsterInstance, order: Job, told: Teller) -> int:
     """Say what became of the run, by what the instance has of it."""
     found = instance.get_run_records(dg.RunsFilter(tags={LAUNCHED: order.launch}), limit=1)
     if not found:
@@ -120,7 +121,7 @@ def _outcome(instance: dg.DagsterInstance, order: Order, told: Teller) -> int:
     return say.FAILED
 
 
-def _mistaken(order: Order, error: Exception) -> int:
+def _mistaken(order: Job, error: Exception) -> int:
     """Say why it could not be run at all."""
     is_config = isinstance(error, dg.DagsterInvalidConfigError)
     what = str(error) if isinstance(error, TaxiPlatformError) else f"{order.subject}: {_first_words(error)}"
@@ -138,7 +139,7 @@ def _first_words(error: Exception) -> str:
     return shown(" ".join(lines[:2]) or type(error).__name__, LONGEST_TEXT)
 
 
-def _interrupted(order: Order) -> int:
+def _interrupted(order: Job) -> int:
     if order.as_json:
         say.document({"command": order.command, "subject": order.subject, "status": "interrupted"})
     say.complain(

@@ -1,4 +1,4 @@
-"""What is to be run, as one process tells another; and the one that tells."""
+"""What is to be done, as one process tells another; and the one that tells."""
 
 import json
 import signal
@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar, Self
 
 from taxi_platform.children import run
 
@@ -14,67 +15,36 @@ _KILLED = {128 + it for it in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, s
 
 
 @dataclass(frozen=True)
-class Many:
-    """What is to be done with many months.
-
-    Attributes:
-        command: The command of `taxi`.
-        dataset: The dataset.
-        first: The first month, or empty.
-        last: The last month.
-        only: Which of them; empty: all.
-        config: The path of their run config; empty: none.
-        backfill: The name of a backfill there is.
-        workspace: The path of the workspace file whose code runs them; empty: the project's own.
-        as_json: Whether a program asks.
-    """
-
-    command: str
-    dataset: str = ""
-    first: str = ""
-    last: str = ""
-    only: str = ""
-    config: str = ""
-    backfill: str = ""
-    workspace: str = ""
-    as_json: bool = False
-
-    @classmethod
-    def from_argument(cls, argument: str) -> "Many":
-        """Read what `attend` has written."""
-        return cls(**json.loads(argument))
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What is to be looked at.
-
-    Attributes:
-        command: The command of `taxi`.
-        dataset: The dataset; empty: all.
-        as_json: Whether a program asks.
-        port: Where figures are served; 0: they are printed.
-        host: At which address.
-    """
-
-    command: str
-    dataset: str = ""
-    as_json: bool = False
-    port: int = 0
-    host: str = ""
-
-    @classmethod
-    def from_argument(cls, argument: str) -> "Overview":
-        """Read what `look` has written."""
-        return cls(**json.loads(argument))
-
-
-@dataclass(frozen=True)
 class Order:
-    """What is to be run.
+    """What is to be done.
 
     Attributes:
-        command: The command of `taxi` it comes from.
+        module: What does it, as a process of its own: it can be told to end, and be killed.
+        command: The command of `taxi`.
+    """
+
+    module: ClassVar[str]
+    command: str
+
+    def carry_out(self, environment: Mapping[str, str]) -> int:
+        """Have it done.
+
+        Returns:
+            The exit status of `taxi`.
+        """
+        return run(environment, sys.executable, "-W", "ignore", "-m", self.module, json.dumps(asdict(self)))
+
+    @classmethod
+    def from_argument(cls, argument: str) -> Self:
+        """Read what `carry_out` has written."""
+        return cls(**json.loads(argument))
+
+
+@dataclass(frozen=True)
+class Job(Order):
+    """A job that is to be run.
+
+    Attributes:
         subject: What it is about, to people.
         job: The job's name.
         month: Its partition; empty: it has none.
@@ -85,7 +55,7 @@ class Order:
         launch: What the run is known by, whatever becomes of that process.
     """
 
-    command: str
+    module = "taxi_platform.cli.month"
     subject: str
     job: str
     month: str = ""
@@ -95,36 +65,53 @@ class Order:
     afterwards: bool = False
     launch: str = field(default_factory=lambda: str(uuid.uuid4()))
 
-    @classmethod
-    def from_argument(cls, argument: str) -> "Order":
-        """Read what `carry_out` has written."""
-        return cls(**json.loads(argument))
+    def carry_out(self, environment: Mapping[str, str]) -> int:
+        """See `Order.carry_out`; of a process that was killed, another says what became of its run."""
+        status = super().carry_out(environment)
+        if status in _KILLED:
+            Order.carry_out(replace(self, afterwards=True), environment)
+        return status
 
 
-def carry_out(order: Order, environment: Mapping[str, str]) -> int:
-    """Have it run by a process of its own, which can be told to end, and be killed.
+@dataclass(frozen=True)
+class Many(Order):
+    """What is to be done with many months.
 
-    Returns:
-        The exit status of `taxi`.
+    Attributes:
+        dataset: The dataset.
+        first: The first month, or empty.
+        last: The last month.
+        only: Which of them; empty: all.
+        config: The path of their run config; empty: none.
+        backfill: The name of a backfill there is.
+        workspace: The path of the workspace file whose code runs them; empty: the project's own.
+        as_json: Whether a program asks.
     """
-    status = _process(order, environment)
-    if status in _KILLED:
-        _process(replace(order, afterwards=True), environment)
-    return status
+
+    module = "taxi_platform.cli.many"
+    dataset: str = ""
+    first: str = ""
+    last: str = ""
+    only: str = ""
+    config: str = ""
+    backfill: str = ""
+    workspace: str = ""
+    as_json: bool = False
 
 
-def attend(order: Many, environment: Mapping[str, str]) -> int:
-    """Have it done by a process of its own, as `carry_out` has."""
-    command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.many", json.dumps(asdict(order))]
-    return run(environment, *command)
+@dataclass(frozen=True)
+class Overview(Order):
+    """What is to be looked at.
 
+    Attributes:
+        dataset: The dataset; empty: all.
+        as_json: Whether a program asks.
+        port: Where figures are served; 0: they are printed.
+        host: At which address.
+    """
 
-def look(order: Overview, environment: Mapping[str, str]) -> int:
-    """Have it looked at by a process of its own, as `carry_out` has."""
-    command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.overview", json.dumps(asdict(order))]
-    return run(environment, *command)
-
-
-def _process(order: Order, environment: Mapping[str, str]) -> int:
-    command = [sys.executable, "-W", "ignore", "-m", "taxi_platform.cli.month", json.dumps(asdict(order))]
-    return run(environment, *command)
+    module = "taxi_platform.cli.overview"
+    dataset: str = ""
+    as_json: bool = False
+    port: int = 0
+    host: str = ""

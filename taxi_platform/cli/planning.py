@@ -23,13 +23,13 @@ from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake import open_lake
-from taxi_platform.core.machine import cores, memory, months_at_once
+from taxi_platform.core.machine import Width
 from taxi_platform.core.month import Month
 from taxi_platform.core.planning import FREE_BIGQUERY_BYTES, Plan, PlannedMonth, Rates, bigquery_row_bytes
 from taxi_platform.core.room import human_bytes
 from taxi_platform.core.source import NotPublishedError, Publication, RetryPolicy, Source, SourceError, open_source
 from taxi_platform.core.source.sample import SampleOrigin
-from taxi_platform.core.urls import duckdb_path, local_path
+from taxi_platform.core.urls import duckdb_path, lake_folder
 from taxi_platform.core.warehouse.identity import store_of
 from taxi_platform.resources import google_clients
 from taxi_platform.settings import Settings
@@ -80,7 +80,7 @@ class Planner:
                 for month, why in taken.items()
             ]
         is_bigquery = self.settings.warehouse_url.startswith("bigquery:")
-        width = months_at_once(cores(), memory())
+        width = Width.here().months
         row = bigquery_row_bytes(self.contract) if is_bigquery else 0
         return Plan(self.contract.dataset, planned, rates, width, self._folders(), row)
 
@@ -183,7 +183,7 @@ class Planner:
     def _folders(self) -> dict[str, Path]:
         it = self.settings
         folders: dict[str, Path] = dict.fromkeys(("raw", "cleaned", "at work"), it.data_dir)
-        if (lake := local_path(it.lake_url) or (None if "://" in it.lake_url else Path(it.lake_url))) is not None:
+        if (lake := lake_folder(it.lake_url)) is not None:
             folders["lake"] = lake
         if (database := duckdb_path(it.warehouse_url)) is not None:
             folders["warehouse"] = database.parent

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from taxi_platform.cli.order import Many
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
@@ -60,15 +61,16 @@ def check_months(dataset: str, *months: str) -> None:
         trips[dataset].month(month)
 
 
-def check_range(dataset: str, first: str, last: str) -> None:
-    """Check the months of a range, and that it is one.
+def check_order(order: Many) -> None:
+    """Check what is to be done with a range of months: that it is one, and its run config.
 
     Raises:
-        TaxiPlatformError: It is none.
+        TaxiPlatformError: It makes no sense.
     """
-    check_months(dataset, first, last)
-    if first > last:
-        raise TaxiPlatformError(f"FROM={first} is after TO={last}", fix="exchange them")
+    check_months(order.dataset, order.first, order.last)
+    if order.first > order.last:
+        raise TaxiPlatformError(f"FROM={order.first} is after TO={order.last}", fix="exchange them")
+    check_config(order.dataset, order.config)
 
 
 def check_config(dataset: str, path: str | None) -> None:

@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from taxi_platform.core.errors import ReplacedError, TaxiPlatformError
 from taxi_platform.core.files import FileState, publish, sha256_of
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source.files import RawFile
+from taxi_platform.core.turns import turn
 
 #: Seconds to wait for another run that puts the same month somewhere: a load may take minutes, and wait for a table.
 PATIENCE = 3600.0
-#: Seconds after which waiting is told.
-_UNTOLD = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -105,35 +103,14 @@ class MonthFiles:
         """Where the Parquet file of a layer is."""
         return self.data_dir / layer / self.dataset / f"{self.month}.parquet"
 
-    @contextmanager
-    def alone(self, patience: float = PATIENCE) -> Generator[None, None, None]:
+    def alone(self, patience: float = PATIENCE) -> AbstractContextManager[None]:
         """No other run on this machine puts this month anywhere during the block.
 
         Raises:
             TaxiPlatformError: Another one has not come to its end in `patience` seconds.
         """
-        lock = FileLock(self.data_dir / ".locks" / f"{self.dataset}-{self.month}.lock")
-        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            try:
-                lock.acquire(timeout=min(_UNTOLD, patience))
-            except Timeout:
-                _log.warning(
-                    "%s: waiting for another run that stores this month, for %g s at most", self.about, patience
-                )
-                lock.acquire(timeout=patience)
-        except Timeout as error:
-            raise TaxiPlatformError(
-                f"another run has been storing this month for over {patience:g} s",
-                about=self.about,
-                where=lock.lock_file,
-                fix="end that run, then run the month again",
-                may_pass_later=True,
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        lock = self.data_dir / ".locks" / f"{self.dataset}-{self.month}.lock"
+        return turn(lock, about=self.about, doing="storing this month", patience=patience, log=_log)
 
     def standing(self) -> FileState | None:
         """Which cleaned file there is now; None without one. What `publish` wants to know of the time before."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 #: What a run takes at most, in bytes: measured with months of 14 million rows.
 RUN_BYTES = 900_000_000
@@ -15,15 +17,33 @@ _WIDEST = 8
 _NO_LIMIT = 1 << 60
 
 
-def months_at_once(cores: int, memory: int | None) -> int:
-    """How many runs at once are for the best: two or as many as cores, but no more than the memory bears.
+@dataclass(frozen=True)
+class Width:
+    """How many months at once a machine is given.
 
-    Args:
+    Attributes:
         cores: Of the processor.
-        memory: What there is of it, in bytes; None if nobody knows.
+        memory: What is free of it, in bytes; None if nobody knows.
     """
-    wished = min(max(2, cores), _WIDEST)
-    return wished if memory is None else max(1, min(wished, memory // RUN_BYTES))
+
+    cores: int
+    memory: int | None
+
+    @classmethod
+    def here(cls) -> Self:
+        """That of this machine."""
+        return cls(cores(), memory())
+
+    @property
+    def months(self) -> int:
+        """What is for the best: two or as many as cores, but no more than the memory bears."""
+        wished = min(max(2, self.cores), _WIDEST)
+        return wished if self.memory is None else max(1, min(wished, self.memory // RUN_BYTES))
+
+    def __str__(self) -> str:
+        """It and why, for people."""
+        told = "memory unknown" if self.memory is None else f"{self.memory / 1e9:.1f} GB of memory free"
+        return f"{self.months} months at once: {self.cores} cores, {told}, {RUN_BYTES / 1e9:.1f} GB a month"
 
 
 def cores(root: Path = Path("/")) -> int:

@@ -87,6 +87,11 @@ def local_path(url: str) -> Path | None:
     return None
 
 
+def lake_folder(url: str) -> Path | None:
+    """The folder that is a lake; None where its URL names a bucket."""
+    return local_path(url) or (None if "://" in url else Path(url))
+
+
 def duckdb_path(url: str) -> Path | None:
     """The file a `duckdb:///…` URL names; None for anything else.
 

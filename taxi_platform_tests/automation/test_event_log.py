@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy.exc import OperationalError
 
 from taxi_platform.automation import event_log
 from taxi_platform.automation.event_log import KeptEventLogStorage
@@ -103,13 +104,12 @@ def test_reading_a_run_is_no_news_to_who_watches_it(instance: dg.DagsterInstance
     assert database.stat().st_mtime_ns == changed  # or a watcher, who reads, would wake itself for ever
 
 
-def test_a_database_that_could_not_be_made_is_made_the_next_time(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(KeptEventLogStorage, "_initdb", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            instance.all_logs("a-run-nobody-knows")
+def test_a_database_that_could_not_be_made_is_made_the_next_time(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    in_its_place = tmp_path / "history" / "runs" / "a-run-nobody-knows.db"
+    in_its_place.mkdir(parents=True)
+    with pytest.raises(OperationalError):
+        instance.all_logs("a-run-nobody-knows")
+    in_its_place.rmdir()
     assert instance.all_logs("a-run-nobody-knows") == []
 
 

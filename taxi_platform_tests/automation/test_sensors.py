@@ -1,11 +1,14 @@
 """The publication sensors, driven tick by tick over a real web server and an instance that forgets."""
 
 from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from taxi_platform.automation import sensors
 from taxi_platform.automation.watch import KNOWN_PER_TICK, NEW_PER_TICK
@@ -311,7 +314,7 @@ def test_a_tick_asks_for_a_few_months_whatever_is_missing(
 
 
 def test_a_tick_over_the_whole_history_of_all_datasets_costs_a_few_questions(
-    automation: Automation, server: Server, monkeypatch: pytest.MonkeyPatch
+    automation: Automation, server: Server
 ) -> None:
     platform, months = automation.platform, Month.parse("2009-04").until(Month.parse(NEWEST))
     assert len(months) == 200
@@ -319,10 +322,9 @@ def test_a_tick_over_the_whole_history_of_all_datasets_costs_a_few_questions(
         for month in months:
             publish(server, str(month), dataset=dataset)
             bring(platform, dataset, month, ETag='"v1"', bytes=2)
-    queries = count_queries(platform, monkeypatch)
-
-    for dataset in DATASETS:
-        assert automation.skip_reason(f"{dataset}_publications") == "nothing new"
+    with counted_queries() as queries:
+        for dataset in DATASETS:
+            assert automation.skip_reason(f"{dataset}_publications") == "nothing new"
 
     assert len(server.requests) == len(DATASETS) * KNOWN_PER_TICK
     assert len(queries) <= len(DATASETS) * (1 + 4 + 3 * KNOWN_PER_TICK)
@@ -349,15 +351,16 @@ def test_the_run_of_a_republished_month_shows_what_changed(tmp_path: Path) -> No
     assert "| quarantined | 1 | 0 | -1 |" in change
 
 
-def count_queries(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of what the storages are asked for from now on."""
+@contextmanager
+def counted_queries() -> Generator[list[str], None, None]:
+    """What the storages of this process's instances are asked for in the block, in SQL."""
     asked: list[str] = []
-    for name in ("get_materialized_partitions", "fetch_materializations", "get_runs"):
-        original = getattr(type(platform.instance), name)
 
-        def counted(*args: object, name: str = name, original: object = original, **kwargs: object) -> object:
-            asked.append(name)
-            return original(*args, **kwargs)  # pyright: ignore[reportCallIssue]
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.extend([statement] if statement.startswith("SELECT") else [])
 
-        monkeypatch.setattr(type(platform.instance), name, counted)
-    return asked
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

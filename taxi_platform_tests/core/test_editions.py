@@ -150,7 +150,7 @@ def test_whoever_waits_too_long_for_another_run_is_told_and_may_try_again(
     ):
         pytest.fail("there were two")
     assert raised.value.may_pass_later
-    assert f"{GREEN}: waiting for another run that stores this month, for 0.1 s at most" in caplog.text
+    assert f"{GREEN}: waiting for another run that is storing this month, for 0.1 s at most" in caplog.text
 
 
 def test_the_same_bytes_published_again_disturb_nobody_who_reads_them(files: MonthFiles, tmp_path: Path) -> None:

@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.core import engine, findings
+from taxi_platform.core import engine, findings, trends
 from taxi_platform.core.catalog.model import RuleAction
 from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.rejects import Rejects, rejects
-from taxi_platform.core.same_bytes import lake_matches_cleaned
 from taxi_platform.core.showing import LONGEST_TEXT, MOST_NAMED, shown
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, zone_view_matches_table
 from taxi_platform_tests.core.cleaning.months import CATALOG, HEADER, YELLOW, Outcome, clean_lines, trip, with_columns
@@ -304,7 +303,7 @@ def test_rejects_are_expected_up_to_twice_the_median_and_a_hundredth(
     now: float, before: list[float], holds: bool
 ) -> None:
     nothing = Rejects(by_rule={}, by_contract=0, columns=(), no_rows=0, line="")
-    found = findings.rejects_within_expectation(
+    found = trends.rejects_within_expectation(
         YELLOW, with_share(now), [with_share(share) for share in before], lambda: nothing
     )
 
@@ -315,7 +314,7 @@ def test_rejects_are_expected_up_to_twice_the_median_and_a_hundredth(
 
 def test_the_rejects_of_a_month_without_rows_are_not_judged() -> None:
     empty = replace(LINEAGE, rows_in=0, rows_cleaned=0, rows_quarantined=0)
-    found = findings.rejects_within_expectation(YELLOW, empty, [LINEAGE], never_asked)
+    found = trends.rejects_within_expectation(YELLOW, empty, [LINEAGE], never_asked)
 
     assert (found.holds, found.judged) == (True, False)
     assert found.figures["share rejected"] == 0
@@ -325,18 +324,18 @@ def test_a_parquet_file_has_as_many_rows_as_the_catalogue_says_or_the_difference
     publication = replace(month.raw.publication, url="file:///green_tripdata_2021-01.parquet")
     raw = replace(month.raw, publication=publication, contents="parquet", rows=76_518)
 
-    assert findings.row_count_as_published(raw, 76_518).holds
-    found = findings.row_count_as_published(raw, 76_520)
+    assert trends.row_count_as_published(raw, 76_518).holds
+    found = trends.row_count_as_published(raw, 76_520)
     assert not found.holds
     assert found.says == "76,518 rows, 76,520 in TLC's catalogue"
     assert found.figures == {"rows": 76_518, "rows in the catalogue": 76_520, "difference": -2}
-    nothing = findings.row_count_as_published(raw, None)
+    nothing = trends.row_count_as_published(raw, None)
     assert (nothing.holds, nothing.figures) == (True, {"rows": 76_518})
     assert "does not have the month" in nothing.says
 
 
 def test_the_catalogue_of_parquet_files_says_nothing_of_a_csv(month: Outcome) -> None:
-    found = findings.row_count_as_published(month.raw, 76_518)
+    found = trends.row_count_as_published(month.raw, 76_518)
 
     assert found.holds
     assert "the CSV edition is not in it" in found.says
@@ -356,7 +355,7 @@ def test_the_catalogue_of_parquet_files_says_nothing_of_a_csv(month: Outcome) ->
     ids=["alone", "half", "less than half", "twice", "more than twice", "one odd month before", "nothing"],
 )
 def test_a_month_is_in_the_trend_between_half_and_twice_the_median(rows: int, before: list[int], holds: bool) -> None:
-    found = findings.row_count_in_trend(replace(LINEAGE, rows_in=rows), [replace(LINEAGE, rows_in=it) for it in before])
+    found = trends.row_count_in_trend(replace(LINEAGE, rows_in=rows), [replace(LINEAGE, rows_in=it) for it in before])
 
     assert found.holds is holds
     assert found.figures["rows"] == rows
@@ -368,9 +367,9 @@ def test_the_lake_holds_the_cleaned_file_byte_for_byte_or_it_is_told(month: Outc
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(cleaned.path.read_bytes())
 
-    assert lake_matches_cleaned(cleaned, ParquetFile(copy)).holds
+    assert findings.lake_matches_cleaned(cleaned, ParquetFile(copy)).holds
     other = rewritten(cleaned, tmp_path / "other.parquet", month.cleaned)
-    found = lake_matches_cleaned(cleaned, other)
+    found = findings.lake_matches_cleaned(cleaned, other)
     assert not found.holds
     assert found.figures == {
         "SHA-256 of the cleaned file": cleaned.sha256,
@@ -557,7 +556,7 @@ def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_th
         tmp_path, [trip(), *[trip(trip_distance="0")] * 9], actions={"nonpositive_distance": "reject"}
     )
     now = on_purpose.month.cleaned.lineage
-    found = findings.rejects_within_expectation(YELLOW, now, [with_share(0.0)], why(on_purpose, tmp_path))
+    found = trends.rejects_within_expectation(YELLOW, now, [with_share(0.0)], why(on_purpose, tmp_path))
     assert found.holds
     assert found.says == "90.000% rejected; no month near it to compare with; 0.000% by the contract's own rules"
     assert found.figures["months compared with"] == 0  # the one before was cleaned by other rules
@@ -565,7 +564,7 @@ def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_th
     (tmp_path / "other").mkdir()
     lines = [trip(), *[trip(trip_distance="0")] * 9, trip(**{PICKUP: "12/18/2019 15:52"})]
     outcome = clean_lines(tmp_path / "other", lines, actions={"nonpositive_distance": "reject"})
-    found = findings.rejects_within_expectation(YELLOW, outcome.month.cleaned.lineage, [], why(outcome, tmp_path))
+    found = trends.rejects_within_expectation(YELLOW, outcome.month.cleaned.lineage, [], why(outcome, tmp_path))
     assert not found.holds
     assert "9.091% by the contract's own rules; more than 5% is not usual in any month" in found.says
     assert "1 values are not a time as YYYY-MM-DD HH:MM:SS, such as '12/18/2019 15:52'" in found.says
@@ -573,9 +572,9 @@ def test_rows_a_run_turns_away_on_purpose_are_nothing_to_warn_of_and_those_of_th
 
 def test_a_month_nothing_can_be_compared_with_is_not_judged(month: Outcome) -> None:
     for found in (
-        findings.row_count_in_trend(LINEAGE, []),
-        findings.row_count_as_published(month.raw, 76_518),
-        findings.row_count_as_published(month.raw, None),
+        trends.row_count_in_trend(LINEAGE, []),
+        trends.row_count_as_published(month.raw, 76_518),
+        trends.row_count_as_published(month.raw, None),
     ):
         assert (found.holds, found.judged) == (True, False)
-    assert findings.row_count_in_trend(LINEAGE, [LINEAGE]).judged
+    assert trends.row_count_in_trend(LINEAGE, [LINEAGE]).judged

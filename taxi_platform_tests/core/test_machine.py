@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.core.machine import cores, memory, months_at_once
+from taxi_platform.core.machine import Width, cores, memory
 
 GB = 1_000_000_000
 
@@ -25,7 +25,7 @@ GB = 1_000_000_000
 def test_months_at_once_are_bounded_by_memory_and_there_is_always_one(
     has: int, free: int | None, expected: int
 ) -> None:
-    assert months_at_once(has, free) == expected
+    assert Width(has, free).months == expected
 
 
 def system(root: Path, cgroup: str, **files: str) -> Path:

@@ -16,6 +16,7 @@ import dagster as dg
 
 from taxi_platform.automation.history import NEW_YORK
 from taxi_platform.automation.jobs import RETRIES, build_jobs
+from taxi_platform.automation.runs import UNFINISHED
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.automation.ticks import Automation, Clock
 from taxi_platform_tests.core.source.server import Answer, Request, Server, StoredFile, running_server
@@ -33,13 +34,6 @@ _BEGIN = datetime(2021, 4, 15, 12, tzinfo=NEW_YORK)
 _QUIET, _LONGEST = 26, 24 * 14
 #: Looks of a sensor in which every new month has its turn.
 _LOOKS = 8
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass
@@ -116,7 +110,7 @@ class Station:
             yield f"the table has the months {sorted(rows)}, not {sorted(self.published)}"
         if self.automation.refused:
             yield f"requests that the daemon dropped: {[it.run_key for it in self.automation.refused]}"
-        for run in self.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+        for run in self.instance.get_runs(dg.RunsFilter(statuses=[*UNFINISHED])):
             yield f"run {run.run_id} of {run.tags.get('dagster/partition')} is still {run.status.value}"
         if taken := self.places_taken():
             yield f"{taken} places of pool 'source' are taken, and no run is at work"

@@ -55,20 +55,24 @@ def parquet_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> R
             fix="take the month without the columns that were joined to it",
         )
     kinds: list[pa.DataType] = schema.types
+    texts = _texts_in_bytes(raw.path, schema)
     # DuckDB would read a double where there are so many digits, and of a wide file too many rows at a time.
-    if any(map(pa.types.is_decimal256, kinds)) or is_wide(len(kinds)) or _texts_in_bytes(raw.path, schema):
-        return rewritten_table(raw, con, work)
+    if any(map(pa.types.is_decimal256, kinds)) or is_wide(len(kinds)) or texts:
+        return _rewritten(raw, con, work, texts)
     return _table(raw.path, footer, con)
 
 
 def rewritten_table(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path) -> RawTable:
     """A Parquet file that DuckDB does not read as it is, written anew; text that is not UTF-8 is read as latin-1."""
+    return _rewritten(raw, con, work, _texts_in_bytes(raw.path, read_footer(raw.path).schema.to_arrow_schema()))
+
+
+def _rewritten(raw: RawFile, con: duckdb.DuckDBPyConnection, work: Path, texts: set[str]) -> RawTable:
     path = work / "rewritten.parquet"
     odd: set[str] = set()
     # Times of 96 bits reach further than those that pyarrow would make of them.
     with pq.ParquetFile(raw.path, coerce_int96_timestamp_unit="us") as file:
         published = file.schema_arrow
-        texts = _texts_in_bytes(raw.path, published)
         names = published.names
         kinds = [
             pa.string() if name in texts else _readable(it) for name, it in zip(names, published.types, strict=True)

@@ -10,7 +10,7 @@ from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.urls import local_path, mask_url
+from taxi_platform.core.urls import lake_folder, mask_url
 
 
 class Lake(Protocol):
@@ -72,7 +72,7 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
 
     from taxi_platform.core.lake.folder import FolderLake
 
-    folder = local_path(url) or (None if "://" in url else Path(url))
+    folder = lake_folder(url)
     if folder is None:
         raise LakeError(
             "no lake of this kind is built in",

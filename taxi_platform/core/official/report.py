@@ -1,6 +1,6 @@
 """What TLC reports of each month: trips and money per day, by licence class.
 
-The figures shipped here are those of TLC's monthly report (`data_reports_monthly.csv`) as it was in spring 2022. TLC
+What is shipped here is TLC's monthly report (`data_reports_monthly.csv`), byte for byte as it was in spring 2022. TLC
 counts what its meters and bases told it, month by month, apart from the trip files.
 """
 
@@ -20,6 +20,7 @@ from taxi_platform.core.month import Month
 #: Where TLC publishes the report.
 REPORT_URL = "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv"
 
+_NAME = "data_reports_monthly.csv"
 _HIGH_VOLUME = "FHV - High Volume"
 _OTHER_FHV = ("FHV - Black Car", "FHV - Livery", "FHV - Lux Limo")
 #: From this month on trips of high volume services have files of their own, and their other classes are not those of
@@ -110,17 +111,7 @@ def read_report(text: str, url: str = REPORT_URL) -> Report:
 @cache
 def shipped_report() -> Report:
     """The report as it was in spring 2022: January 2010 to March 2022."""
-    facts = resources.files("taxi_platform.core.official") / "reported_trips.csv"
-    lines = csv.DictReader(facts.read_text(encoding="utf-8").splitlines())
-    return Report(
-        {
-            (line["license_class"], line["month"]): (
-                int(line["trips_per_day"]),
-                int(line["farebox_per_day"]) if line["farebox_per_day"] else None,
-            )
-            for line in lines
-        }
-    )
+    return read_report((resources.files("taxi_platform.core.official") / _NAME).read_text(encoding="utf-8"), _NAME)
 
 
 def _classes_of(dataset: str, month: Month) -> tuple[str, ...]:

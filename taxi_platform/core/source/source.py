@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from taxi_platform.core.catalog.model import ReferenceContract, TripContract
 from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.files import publish, sha256_of
@@ -27,6 +25,7 @@ from taxi_platform.core.source.files import Publication, RawFile, Wanted
 from taxi_platform.core.source.footer import rows_in_footer
 from taxi_platform.core.source.inspection import inspect
 from taxi_platform.core.source.retry import DEADLINE_SECONDS, LOCK_SECONDS, Deadline
+from taxi_platform.core.turns import turn
 from taxi_platform.core.urls import mask_url
 
 _TLC = "https://d37ci6vzurychx.cloudfront.net"
@@ -82,12 +81,14 @@ class Source:
         candidates: Which of its files may be the wanted one.
         raw_dir: Where fetched files are kept, `<raw_dir>/<dataset>/<YYYY-MM>/<original file name>`.
         patience: Seconds a fetch may take, over all of its candidates.
+        others: Seconds another run that fetches the same file is waited for.
     """
 
     origin: Origin
     candidates: Candidates
     raw_dir: Path
     patience: float = DEADLINE_SECONDS
+    others: float = LOCK_SECONDS
 
     def probe(self, contract: TripContract, month: Month) -> Publication:
         """Ask whether a month is published, and as what.
@@ -134,8 +135,8 @@ class Source:
 
     def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(FileLock(lock), wanted, log):
+        doing = "fetching this file"
+        with turn(lock, about=wanted.about, doing=doing, patience=self.others, log=log, raised=UnavailableError):
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 return self._fetch_alone(wanted, folder, log)
@@ -174,34 +175,6 @@ class Source:
             cause="TLC publishes a month 48 to 106 days after its end, or the source never had it",
             fix="take an earlier month, or point TAXI_SOURCE at a source that has this one",
         )
-
-
-@contextmanager
-def _alone(lock: FileLock, wanted: Wanted, log: logging.Logger) -> Generator[None, None, None]:
-    """No other run on this machine fetches the same file during the block.
-
-    Raises:
-        UnavailableError: Another one has not come to its end in `LOCK_SECONDS`.
-    """
-    try:
-        try:
-            lock.acquire(timeout=_UNTOLD)
-        except Timeout:
-            log.warning(
-                f"{wanted.about}: waiting for another run that fetches the same file, for {LOCK_SECONDS:.0f} s at most"
-            )
-            lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout as error:
-        raise UnavailableError(
-            f"another run has been fetching this for over {LOCK_SECONDS:.0f} s",
-            about=wanted.about,
-            where=lock.lock_file,
-            fix="end that run, then run the month again",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

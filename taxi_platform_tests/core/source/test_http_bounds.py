@@ -14,7 +14,7 @@ from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.source import CorruptError, RetryPolicy, SourceError, UnavailableError
 from taxi_platform.core.source.retry import DEADLINE_SECONDS, LOCK_SECONDS
 from taxi_platform_tests.core.source import months
-from taxi_platform_tests.core.source.conftest import IMPATIENT, MONTH, Fetcher
+from taxi_platform_tests.core.source.conftest import IMPATIENT, LOG, MONTH, Fetcher
 from taxi_platform_tests.core.source.server import Answer, Request, Server, StoredFile, running_server
 from taxi_platform_tests.disks import disk
 from taxi_platform_tests.postgres_proxy import self_signed
@@ -225,21 +225,22 @@ def test_another_run_waits_longer_for_the_month_than_a_fetch_may_take() -> None:
 
 
 def test_a_file_that_another_run_is_fetching_is_waited_for_with_words_and_an_end_and_may_be_had_later(
-    fetch: Fetcher, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fetch: Fetcher, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("taxi_platform.core.source.source._UNTOLD", 0.1)
-    monkeypatch.setattr("taxi_platform.core.source.source.LOCK_SECONDS", 1.0)
     server.serve(PATH, Answer(200, BODY, stall_at=HALF))
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(fetch, server.url, RetryPolicy(attempts=1, timeout=8.0))
         while not server.asked(PATH):
             time.sleep(0.01)
-        with pytest.raises(UnavailableError, match="another run has been fetching this for over 1 s") as raised:
-            fetch(server.url)
+        waiting = replace(fetch.source(server.url), others=0.5)
+        with pytest.raises(
+            UnavailableError, match=r"another run has been fetching this file for over 0\.5 s"
+        ) as raised:
+            waiting.fetch(fetch.contract, MONTH, LOG)
         with pytest.raises(UnavailableError):
             other.result()
     assert raised.value.may_pass_later
-    assert "waiting for another run that fetches the same file, for 1 s at most" in caplog.text
+    assert "waiting for another run that is fetching this file, for 0.5 s at most" in caplog.text
     server.serve(PATH, StoredFile(BODY))
     assert fetch(server.url).raw.path.read_bytes() == BODY
 
