@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from taxi_platform_tests.assets.platform import ALL_PASS, Platform, check_of, checks_of, metadata_of
-from taxi_platform_tests.core.cleaning.months import REAL_DATA
+from taxi_platform_tests.core.cleaning.months import HEADS, REAL_DATA
 from taxi_platform_tests.core.lake.gcs_server import running_storage
 
 MONTH = "2020-11"
@@ -87,6 +87,17 @@ def test_the_zones_reach_the_warehouse(platform: Platform) -> None:
     )
     assert isinstance(frame, pd.DataFrame)
     assert len(frame) == 265
+
+
+@pytest.mark.parametrize("month", ["2019-01", "2023-03"], ids=["CSV", "Parquet"])
+def test_the_first_rows_tlc_wrote_are_the_same_in_every_store(stores: Stores, month: str, tmp_path: Path) -> None:
+    platform = Platform(
+        tmp_path / "data", source=str(HEADS), lake_url=stores.lake_url, warehouse_url=stores.warehouse_url
+    )
+    result = platform.run("green_trips_job", month)
+    rows = metadata_of(result, "warehouse", "green_trips")["dagster/partition_row_count"]
+    assert rows == metadata_of(result, "raw", "green_trips")["dagster/partition_row_count"] > 0
+    assert check_of(result, "table_matches_lake").passed
 
 
 @pytest.mark.skipif(not (REAL_DATA / "trips").is_dir(), reason="TLC's own files are not beside the project")

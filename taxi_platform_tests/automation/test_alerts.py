@@ -34,22 +34,9 @@ WORDS = {"raw": "no such file", "warehouse": "no such table"}
 
 
 @pytest.fixture
-def endpoint() -> Generator[Endpoint, None, None]:
-    with running_endpoint() as it:
-        yield it
-
-
-@pytest.fixture
 def instance(tmp_path: Path) -> Generator[dg.DagsterInstance, None, None]:
     with dg.DagsterInstance.ephemeral(str(tmp_path), settings=yaml.safe_load(RETRIES)) as it:
         yield it
-
-
-@pytest.fixture
-def watch(instance: dg.DagsterInstance, endpoint: Endpoint) -> Watch:
-    watch = Watch(instance, endpoint.url())
-    watch.look()
-    return watch
 
 
 def run(

@@ -16,7 +16,7 @@ from taxi_platform.judged_again import answers_of, keys_of
 from taxi_platform.resources import WorkspaceResource
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import Platform
-from taxi_platform_tests.automation.endpoint import Endpoint, running_endpoint
+from taxi_platform_tests.automation.endpoint import Endpoint
 from taxi_platform_tests.automation.watching import Watch, instance_on_disk
 
 # One of Apprise's hundred services looks for an old part of Python's library.
@@ -93,12 +93,6 @@ def backfills(tmp_path: Path) -> Generator[Backfills, None, None]:
     with instance_on_disk(tmp_path / "home", "") as instance:
         platform.__dict__["instance"] = instance
         yield Backfills(platform, tmp_path / "source")
-
-
-@pytest.fixture
-def endpoint() -> Generator[Endpoint, None, None]:
-    with running_endpoint() as it:
-        yield it
 
 
 @pytest.fixture

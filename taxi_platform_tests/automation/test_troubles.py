@@ -46,22 +46,9 @@ ABOUT = f"green {MONTH}: cleaned/known_columns_only"
 
 
 @pytest.fixture
-def endpoint() -> Generator[Endpoint, None, None]:
-    with running_endpoint() as it:
-        yield it
-
-
-@pytest.fixture
 def instance(tmp_path: Path) -> Generator[dg.DagsterInstance, None, None]:
     with instance_on_disk(tmp_path / "home", "") as it:
         yield it
-
-
-@pytest.fixture
-def watch(instance: dg.DagsterInstance, endpoint: Endpoint) -> Watch:
-    watch = Watch(instance, endpoint.url())
-    watch.look()
-    return watch
 
 
 def check(

@@ -12,6 +12,8 @@ from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.month import Month
 from taxi_platform_tests.core.cleaning.months import CATALOG, REAL_DATA
 
+#: 3.7 billion rows in all.
+TOTALS = {"yellow": 1_753_861_220, "green": 83_109_529, "fhv": 758_801_924, "fhvhv": 1_098_184_332}
 FACTS = resources.files("taxi_platform.core.catalog") / "published_rows.csv"
 
 
@@ -60,6 +62,7 @@ def test_the_catalogue_has_487_files_of_the_four_datasets_each_once() -> None:
     for line in lines:
         assert Month.parse(line["month"]) >= CATALOG.trips[line["dataset"]].first_month
         assert int(line["rows"]) > 0
+    assert {it: sum(int(line["rows"]) for line in lines if line["dataset"] == it) for it in CATALOG.trips} == TOTALS
 
 
 @pytest.mark.skipif(not REAL_DATA.exists(), reason="TLC's files are not beside the project")

@@ -25,6 +25,8 @@ CATALOG = load_catalog()
 YELLOW = CATALOG.trips["yellow"]
 GREEN = CATALOG.trips["green"]
 REAL_DATA = Path(__file__).parents[4] / "shared" / "data"
+#: The first rows TLC wrote of every era, which lie in the repository.
+HEADS = Path(__file__).parents[2] / "real"
 
 #: A yellow trip that breaks no rule, by published name.
 TRIP = {

@@ -14,7 +14,7 @@ from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month, write_parquet_month
 from taxi_platform_tests.core.cleaning import plain
-from taxi_platform_tests.core.cleaning.months import CATALOG, REAL_DATA, Outcome, clean_file
+from taxi_platform_tests.core.cleaning.months import CATALOG, HEADS, REAL_DATA, Outcome, clean_file
 
 ROWS = 300
 ERAS = [
@@ -62,10 +62,11 @@ def cleaned(contract: TripContract, layout: Layout, folder: Path) -> Outcome:
 
 
 def heads_of(contract: TripContract, layout: Layout) -> list[Path]:
-    """The real files of the layout's months, as far as they lie beside the project."""
+    """The real heads of the layout's months: one in the repository, and more where they lie beside it."""
     return [
         path
-        for path in sorted((REAL_DATA / "heads").glob(f"{contract.dataset}_tripdata_*.csv"))
+        for folder in (HEADS, REAL_DATA / "heads")
+        for path in sorted(folder.glob(f"{contract.dataset}_tripdata_*.csv"))
         if contract.layout_of(Month.parse(path.stem[-7:]), "csv") == layout
     ]
 
@@ -137,8 +138,7 @@ def test_a_generated_csv_begins_like_the_real_files_of_its_era(
     contract: TripContract, layout: Layout, tmp_path: Path
 ) -> None:
     heads = heads_of(contract, layout)
-    if not heads:
-        pytest.skip("no real file of the era is beside the project")
+    assert heads
     ours = written(contract, layout, layout.since, tmp_path, rows=20).read_bytes().split(b"\n")
 
     for path in heads:

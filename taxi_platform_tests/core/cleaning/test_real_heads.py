@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform_tests.core.cleaning import plain
-from taxi_platform_tests.core.cleaning.months import CATALOG, Outcome, clean_copy
+from taxi_platform_tests.core.cleaning.months import CATALOG, HEADS, Outcome, clean_copy
 
-FOLDER = Path(__file__).parents[2] / "real"
-CSVS = sorted(path.name for path in FOLDER.glob("*.csv"))
-PARQUETS = sorted(path.name for path in FOLDER.glob("*.parquet"))
+CSVS = sorted(path.name for path in HEADS.glob("*.csv"))
+PARQUETS = sorted(path.name for path in HEADS.glob("*.parquet"))
 
 
 def of(name: str) -> tuple[str, str]:
@@ -28,7 +27,7 @@ def cleaned(name: str, folder: Path) -> Outcome:
     """The month; nothing but what is no row at all is turned away."""
     contract = CATALOG.trips[of(name)[0]]
     actions = {rule.name: "warn" for rule in contract.rules if rule.name != "unreadable"}
-    return clean_copy(FOLDER / name, folder, contract, actions=actions)
+    return clean_copy(HEADS / name, folder, contract, actions=actions)
 
 
 def test_every_way_tlc_laid_out_a_csv_has_a_head_whose_header_is_the_contracts() -> None:
@@ -38,7 +37,7 @@ def test_every_way_tlc_laid_out_a_csv_has_a_head_whose_header_is_the_contracts()
     found: list[tuple[str, tuple[str, ...]]] = []
     for name in CSVS:
         dataset, month = of(name)
-        with (FOLDER / name).open(newline="") as lines:
+        with (HEADS / name).open(newline="") as lines:
             header = tuple(it.strip() for it in next(csv.reader(lines)))
         contract = CATALOG.trips[dataset]
         assert header == tuple(it.strip() for it in contract.layout_of(contract.month(month), "csv").header), name
@@ -50,7 +49,7 @@ def test_every_way_tlc_laid_out_a_csv_has_a_head_whose_header_is_the_contracts()
 def test_the_first_lines_tlc_wrote_of_an_era_have_the_values_a_plain_reader_finds(name: str, tmp_path: Path) -> None:
     outcome = cleaned(name, tmp_path)
 
-    rows = plain.rows_of(FOLDER / name, of(name)[0])
+    rows = plain.rows_of(HEADS / name, of(name)[0])
     assert len(rows) >= 4
     assert outcome.turned_away == []
     assert outcome.unknown_columns == {}
@@ -59,7 +58,7 @@ def test_the_first_lines_tlc_wrote_of_an_era_have_the_values_a_plain_reader_find
 
 @pytest.mark.parametrize("name", PARQUETS)
 def test_the_first_rows_of_tlcs_own_parquet_have_the_values_that_stand_in_it(name: str, tmp_path: Path) -> None:
-    outcome, published = cleaned(name, tmp_path), pq.read_table(FOLDER / name)
+    outcome, published = cleaned(name, tmp_path), pq.read_table(HEADS / name)
 
     assert (outcome.cleaned.num_rows, outcome.turned_away) == (20, [])
     assert outcome.unknown_columns == {}
@@ -73,10 +72,10 @@ def test_the_first_rows_of_tlcs_own_parquet_have_the_values_that_stand_in_it(nam
 
 
 def test_the_page_beside_the_heads_says_which_rows_each_of_them_has() -> None:
-    page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    rows = {name: len(plain.rows_of(FOLDER / name, of(name)[0])) for name in CSVS}
-    rows |= {name: pq.read_metadata(FOLDER / name).num_rows for name in PARQUETS}
+    page = (HEADS / "README.md").read_text(encoding="utf-8")
+    rows = {name: len(plain.rows_of(HEADS / name, of(name)[0])) for name in CSVS}
+    rows |= {name: pq.read_metadata(HEADS / name).num_rows for name in PARQUETS}
 
     told = {name: int(last) for name, last in re.findall(r"^\| `(\S+)` \| 1 to (\d+) \|$", page, re.MULTILINE)}
     assert told == rows
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 300_000
+    assert sum(path.stat().st_size for path in HEADS.iterdir()) < 300_000
