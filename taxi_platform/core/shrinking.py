@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from taxi_platform.core.catalog.published import TLC_FILES, published_rows
+from taxi_platform.core.catalog.published import is_of_the_catalogue, published_rows
 from taxi_platform.core.findings import Figure, Finding
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
@@ -114,7 +114,7 @@ def rows_beside(month: Month, now: Lineage, near: Mapping[Month, Lineage]) -> in
     for it in (month.previous, month.next):
         if it in near:
             rows.append(near[it].rows_in)
-        elif _is_of_tlc(now) and (published := published_rows(now.dataset, it)):
+        elif is_of_the_catalogue(now.edition, now.source_url) and (published := published_rows(now.dataset, it)):
             rows.append(published)
     return min(filter(None, rows), default=None)
 
@@ -130,10 +130,6 @@ def _far_fewer_than_beside(now: Lineage, beside: int | None) -> Iterator[_Count]
             yield count
 
 
-def _is_of_tlc(now: Lineage) -> bool:
-    return now.edition == "parquet" and now.source_url.startswith(TLC_FILES)
-
-
 def _counts(now: Lineage, held: ParquetFile | None, published: int | None) -> Iterator[_Count]:
     if held is not None:
         before = held.known_lineage
@@ -143,7 +139,7 @@ def _counts(now: Lineage, held: ParquetFile | None, published: int | None) -> It
             yield _Count(_OF_FILE, now.rows_in, before.rows_in, "in that of the version in the lake")
             if before.rules == now.rules:  # by other rules, other rows are turned away on purpose
                 yield _Count(_CLEANED, now.rows_cleaned, before.rows_cleaned, "in the lake")
-    if published is not None and _is_of_tlc(now):
+    if published is not None and is_of_the_catalogue(now.edition, now.source_url):
         yield _Count(_OF_FILE, now.rows_in, published, "in TLC's catalogue")
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from taxi_platform.core.catalog.model import RuleAction, TripContract
-from taxi_platform.core.catalog.published import TLC_FILES
+from taxi_platform.core.catalog.published import is_of_the_catalogue
 from taxi_platform.core.findings import Figure, Finding
 from taxi_platform.core.parquet import Lineage
 from taxi_platform.core.rejects import Rejects
@@ -91,7 +91,7 @@ def row_count_in_trend(
             where none of them is here.
     """
     rows, where = [it.rows_in for it in (*before, *after)], _where(before, after)
-    if not rows and now.edition == "parquet" and now.source_url.startswith(TLC_FILES):
+    if not rows and is_of_the_catalogue(now.edition, now.source_url):
         rows, where = [*published], "around it in TLC's catalogue"
     figures: dict[str, Figure] = {"rows": now.rows_in, "months compared with": len(rows)}
     if not rows:

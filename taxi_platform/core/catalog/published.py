@@ -15,6 +15,11 @@ from taxi_platform.core.month import Month
 TLC_FILES = "https://d37ci6vzurychx.cloudfront.net/"
 
 
+def is_of_the_catalogue(edition: str, url: str) -> bool:
+    """Whether a file is one of those the catalogue counts: TLC's own Parquet, and no extract of the same name."""
+    return edition == "parquet" and url.startswith(TLC_FILES)
+
+
 def published_rows(dataset: str, month: Month) -> int | None:
     """Rows of a month's Parquet file; None where the catalogue does not have it."""
     return _rows().get((dataset, str(month)))
