@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dagster import DagsterInstance
+from filelock import FileLock
 from sqlalchemy import Connection, Engine, QueuePool
 
 from taxi_platform.dagster_internals import (
@@ -26,6 +27,9 @@ class KeptEventLogStorage(SqliteEventLogStorage):
 
     Dagster makes an engine and a connection per statement. Each end of one is a checkpoint, with all its writes to the
     disk, and each beginning compiles the SQL again: for the hundred events of a run, a tenth of a small month's time.
+
+    Places in pools are given and taken back by one process at a time: Dagster's class looks for a free one and then
+    writes its name there, which in SQLite lets two runs take the same place (PostgreSQL locks the row).
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
@@ -46,7 +50,9 @@ class KeptEventLogStorage(SqliteEventLogStorage):
 
     def register_instance(self, instance: DagsterInstance) -> None:
         """Dagster's hook: where its own class would put the same files."""
-        super().__init__(str(Path(instance.root_directory) / "history" / "runs"), self._inst_data)
+        folder = Path(instance.root_directory) / "history" / "runs"
+        super().__init__(str(folder), self._inst_data)
+        self._places = FileLock(folder / ".places.lock")
         super().register_instance(instance)
 
     @contextmanager
@@ -60,6 +66,28 @@ class KeptEventLogStorage(SqliteEventLogStorage):
             if has_written:
                 # It stands in the write-ahead log; who watches a run looks at the time of the database itself.
                 os.utime(self.path_for_shard(shard))
+
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> Any:
+        """Dagster's hook: take a place in a pool, or stand in its queue."""
+        with self._places:
+            return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
+
+    def free_concurrency_slots_for_run(self, run_id: str) -> None:
+        """Dagster's hook: give back a run's places."""
+        with self._places:
+            super().free_concurrency_slots_for_run(run_id)
+
+    def free_concurrency_slot_for_step(self, run_id: str, step_key: str) -> None:
+        """Dagster's hook: give back a step's place."""
+        with self._places:
+            super().free_concurrency_slot_for_step(run_id, step_key)
+
+    def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
+        """Dagster's hook: a pool comes to be."""
+        with self._places:
+            return super().initialize_concurrency_limit_to_default(concurrency_key)
 
     def wipe(self) -> None:
         """Dagster's hook: forget all runs. Their files are gone then, so they must not be held open."""

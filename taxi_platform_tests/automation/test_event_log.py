@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -129,3 +130,25 @@ def test_wiping_closes_them(instance: dg.DagsterInstance, tmp_path: Path) -> Non
     assert open_databases(tmp_path / "history" / "runs") <= {"index.db"}
     assert not instance.all_logs(run_id)
     assert run(instance)
+
+
+def test_no_two_runs_take_the_same_place_in_a_pool(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    claims, places = 12, 4
+    together = threading.Barrier(claims)
+    instance.event_log_storage.initialize_concurrency_limit_to_default("source")
+
+    def claim(number: int) -> bool:
+        # An instance of its own, as each process has one.
+        with dg.DagsterInstance.from_config(str(tmp_path)) as own:
+            storage = own.event_log_storage
+            storage.get_concurrency_info("source")  # its database is open then
+            together.wait(60)
+            return storage.claim_concurrency_slot("source", f"run {number}", "fetch").is_claimed
+
+    for again in range(2):
+        with ThreadPoolExecutor(claims) as pool:
+            claimed = sum(pool.map(claim, range(claims)))
+        held = instance.event_log_storage.get_concurrency_info("source").claimed_slots
+        assert (claimed, len({it.run_id for it in held})) == (places, places), again
+        for number in range(claims):
+            instance.event_log_storage.free_concurrency_slots_for_run(f"run {number}")
