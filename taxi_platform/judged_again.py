@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
-from sqlalchemy.exc import IntegrityError
 
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.catalog.published import published_near
@@ -187,6 +186,8 @@ def _shown(figure: Figure) -> dg.MetadataValue:
 
 def _report(instance: dg.DagsterInstance, check: dg.AssetCheckEvaluation) -> None:
     """Report an evaluation; where somebody else does so at the same moment, once more."""
+    from sqlalchemy.exc import IntegrityError  # an eighth of what the definitions take to load
+
     try:
         instance.report_runless_asset_event(check)
     except IntegrityError:  # the first row about a check, which Dagster's storage looks for and then makes
