@@ -9,6 +9,9 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+#: Where the last thing to end is kept.
+_SILENCE = f"{__name__}.silence"
+
 
 def spare_the_garbage() -> None:
     """Leave what is loaded by now to the operating system, in a process that one of Dagster's commands began.
@@ -24,8 +27,9 @@ def spare_the_garbage() -> None:
 def leave_to_the_system() -> None:
     """Leave what is loaded by now to the operating system: what this process has to do is a run, and then it ends."""
     gc.freeze()
-    atexit.register(gc.freeze)
-    sys.__dict__[f"{__name__}.silence"] = _Silence()  # Python takes `sys` apart last of all modules
+    if _SILENCE not in sys.__dict__:
+        atexit.register(gc.freeze)
+        sys.__dict__[_SILENCE] = _Silence()  # Python takes `sys` apart last of all modules
 
 
 def _is_dagsters(program: Path) -> bool:
