@@ -20,7 +20,7 @@ endif
 PORT ?= 3000
 # SOURCE=… on the command line, else TAXI_SOURCE; `make run` alone generates its month: nothing to download.
 run zones: export TAXI_SOURCE ?= sample
-export DATASET MONTH FROM TO PORT SOURCE CONFIG BACKFILL ONLY QUICK FAULTS_SEED
+export DATASET MONTH FROM TO PORT SOURCE CONFIG BACKFILL BACKUP REPLACE ONLY QUICK FAULTS_SEED
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
@@ -70,6 +70,14 @@ cancel: $(READY) ## Cancel the months of a backfill that are not done: make canc
 .PHONY: env
 env: ## Write the .env of docker-compose.yaml, with passwords nobody has seen
 	@python3 deploy/compose/write_env.py
+
+.PHONY: backup
+backup: ## Save what the deployment holds, for you alone: make backup BACKUP=folder
+	@python3 deploy/compose/backup.py save $${BACKUP:+"--folder=$$BACKUP"}
+
+.PHONY: restore
+restore: ## Bring it back, where nothing is yet or with REPLACE=yes: make restore BACKUP=folder
+	@python3 deploy/compose/backup.py restore $${BACKUP:+"--folder=$$BACKUP"} $${REPLACE:+--replace}
 
 .PHONY: docs
 docs: $(READY) ## Write docs/data-dictionary.md and docs/known-holes.md anew from the contracts and figures

@@ -181,6 +181,10 @@ class Deployment:
         """What a service printed last."""
         return "".join((self.folder / "logs" / name).read_text(encoding="utf-8").splitlines(keepends=True)[-80:])
 
+    def environ_of(self, name: str) -> dict[str, str]:
+        """The environment of a service's processes."""
+        return self._environ(self.service(name))
+
     def _environ(self, service: Mapping[str, Any]) -> dict[str, str]:
         # The image's user owns no home to speak of, and neither has this one.
         binaries, socket = self.postgres
