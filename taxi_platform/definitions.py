@@ -6,6 +6,7 @@ import dagster as dg
 
 from taxi_platform.assets.cleaned import build_cleaned_assets
 from taxi_platform.assets.lake import build_lake_asset
+from taxi_platform.assets.marts import MARTS, build_mart_asset
 from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_zones_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
@@ -23,6 +24,7 @@ from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.io_managers import build_io_managers
 from taxi_platform.judged_again import keys_of
+from taxi_platform.marts import load_marts
 from taxi_platform.resources import build_resources
 from taxi_platform.settings import Settings
 
@@ -44,6 +46,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_lake_asset(contract) for contract in trips),
             *(build_warehouse_asset(contract, catalog) for contract in trips),
             build_zones_asset(catalog),
+            *(build_mart_asset(mart, catalog) for mart in load_marts()),
         ],
         asset_checks=[
             *(check for contract in trips for check in build_checks(contract, catalog)),
@@ -54,6 +57,9 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
             *(build_arrival_sensor(contract, sensing) for contract in trips),
             build_comparing_sensor(catalog, sensing),
+            dg.AutomationConditionSensorDefinition(
+                "marts", target=dg.AssetSelection.groups(MARTS), default_status=sensing, minimum_interval_seconds=60
+            ),
             build_housekeeping_sensor(settings.data_dir / ".lake", settings.keep_days),
             build_alert_sensor(
                 dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing,

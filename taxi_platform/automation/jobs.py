@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_platform.assets.marts import MARTS
 from taxi_platform.automation import lateness
 from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.outcomes import DATASET
@@ -34,7 +35,14 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         executor_def=recording_executor,
         op_retry_policy=retries,
     )
-    return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)), zones]
+    marts = dg.define_asset_job(
+        "marts_job",
+        selection=dg.AssetSelection.groups(MARTS),
+        description="Works the marts out, for a month or for many in one run.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+    )
+    return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)), zones, marts]
 
 
 def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:

@@ -33,6 +33,8 @@ from taxi_platform_tests.core.warehouse.months import rows_in
 
 pytestmark = [
     pytest.mark.long,
+    # Minutes each; what a year is made of is tested day by day in test_sensors, test_agreement and test_arrivals.
+    pytest.mark.campaign,
     # One of Apprise's hundred services looks for an old part of Python's library.
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
 ]
@@ -129,7 +131,6 @@ def tlc(tmp_path: Path) -> Generator[Tlc, None, None]:
         yield Tlc(server, load_catalog(), tmp_path / "published", calendar, refusals)
 
 
-@pytest.mark.campaign  # the year with outages below has all of it, and is run each time
 @pytest.mark.timeout(1200)  # it takes a minute and a half; on a machine that is busy with other things, several
 def test_a_year_of_publications_lands_once_each_without_a_failure(tlc: Tlc, tmp_path: Path) -> None:
     with running_endpoint() as somebody:

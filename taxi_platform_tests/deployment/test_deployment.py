@@ -24,7 +24,7 @@ from taxi_platform_tests.deployment.compose import COMPOSE_FILE, PATIENCE, ROOT,
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 ROWS = 300
-YEAR = [f"2020-{month:02}" for month in range(1, 13)]
+HALF_A_YEAR = [f"2020-{month:02d}" for month in range(1, 7)]
 FIVE_MONTHS = YEAR[:5]
 #: Less waiting, and fewer months at once: a machine that runs tests may have two cores, and other tests on them. So
 #: runs have enough time to start.
@@ -97,14 +97,14 @@ def test_the_webserver_shows_the_code_location_and_everything_in_it_off(taxi: De
     assert validated.returncode == 0, validated.stderr
 
 
-def test_a_year_is_brought_in_though_the_daemon_and_the_code_server_are_killed_in_the_middle(
+def test_half_a_year_is_brought_in_though_the_daemon_and_the_code_server_are_killed_in_the_middle(
     taxi: Deployment, postgres: PostgresServer
 ) -> None:
     layers = ("raw", "cleaned", "quarantine", "lake", "warehouse")
     launched = graphql(
         taxi,
         LAUNCH,
-        backfill={"partitionNames": YEAR, "assetSelection": [{"path": [it, "yellow_trips"]} for it in layers]},
+        backfill={"partitionNames": HALF_A_YEAR, "assetSelection": [{"path": [it, "yellow_trips"]} for it in layers]},
     )["launchPartitionBackfill"]
     backfill = launched["backfillId"]
 
@@ -123,13 +123,13 @@ def test_a_year_is_brought_in_though_the_daemon_and_the_code_server_are_killed_i
     wait_until(lambda: backfill_status(taxi, backfill) not in ("REQUESTED", "FAILING"), taxi, patience=2 * PATIENCE)
 
     assert backfill_status(taxi, backfill) == "COMPLETED_SUCCESS"
-    assert {month(run) for run in runs(taxi, backfill) if run["status"] == "SUCCESS"} == set(YEAR)
+    assert {month(run) for run in runs(taxi, backfill) if run["status"] == "SUCCESS"} == set(HALF_A_YEAR)
     assert interrupted <= in_status("FAILURE")
     for run in interrupted:
         told = [it["message"] for it in graphql(taxi, FAILURES, id=run)["logsForRun"]["events"] if it]
         reasons = ("the code server does not know the run: it was restarted", "the process that executed it is gone")
         assert any(reason in str(told) for reason in reasons)
-    assert_every_month_is_there_once(taxi, postgres, "yellow", YEAR)
+    assert_every_month_is_there_once(taxi, postgres, "yellow", HALF_A_YEAR)
 
 
 def test_stopping_lets_the_months_at_work_end_and_keeps_the_others_for_later(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import BeforeValidator, Field, model_validator
@@ -142,6 +142,9 @@ class TableContract(Entry):
     documentation: str
     columns: tuple[Column, ...]
 
+    #: Columns that the platform adds, which a contract must not name itself.
+    reserved: ClassVar[tuple[str, ...]] = (EXTRA_COLUMNS, SOURCE_MONTH)
+
     @property
     def table(self) -> str:
         """The table's name, without its schema."""
@@ -149,7 +152,7 @@ class TableContract(Entry):
 
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Self:
-        _require_unique("columns", [EXTRA_COLUMNS, SOURCE_MONTH, *(column.name for column in self.columns)])
+        _require_unique("columns", [*self.reserved, *(column.name for column in self.columns)])
         owners: dict[str, str] = {}
         for column in self.columns:
             for name in column.published_names:

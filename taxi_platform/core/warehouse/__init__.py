@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -53,6 +53,43 @@ class Warehouse(Protocol):
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """The rows of a reference table."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """What sqlglot calls the SQL of this store."""
+        ...
+
+    def columns_of(self, contract: TableContract) -> frozenset[str]:
+        """The columns that a table has; none if there is no such table."""
+        ...
+
+    def compute_month(self, contract: TableContract, month: Month, query: str) -> int:
+        """Make what a query gives a month's only rows of a table, which is brought up to its contract.
+
+        Args:
+            contract: Of the table; `source_month` is among its columns.
+            month: The month.
+            query: In the store's SQL; it gives the columns of the contract, in order, of that month only.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            WarehouseError: The query cannot be answered, or the rows not be written; nothing has changed.
+        """
+        ...
+
+    def ask(self, query: str, about: str) -> list[dict[str, Any]]:
+        """The rows of a query that gives few.
+
+        Args:
+            query: In the store's SQL.
+            about: What is asked about, to people.
+
+        Raises:
+            WarehouseError: It cannot be answered.
+        """
         ...
 
 

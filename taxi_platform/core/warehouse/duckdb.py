@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -127,6 +128,45 @@ class DuckDBWarehouse:
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return table
+
+    @property
+    def dialect(self) -> str:
+        """See `Warehouse.dialect`."""
+        return "duckdb"
+
+    def columns_of(self, contract: TableContract) -> frozenset[str]:
+        """See `Warehouse.columns_of`."""
+        query = (
+            "SELECT column_name FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+        )
+        if not self.path.exists():
+            return frozenset()
+        with self._reading(contract) as con:
+            return frozenset(name for (name,) in con.execute(query, [_SCHEMA, contract.table]).fetchall())
+
+    def compute_month(self, contract: TableContract, month: Month, query: str) -> int:
+        """See `Warehouse.compute_month`."""
+        with self._transaction() as con:
+            table = self._prepare(con, contract, contract.columns)
+            con.execute(f"DELETE FROM {table} WHERE {SOURCE_MONTH} = ?", [month.first_day])
+            ((written,),) = con.execute(f"INSERT INTO {table} BY NAME {query}").fetchall()
+        return int(written)
+
+    def ask(self, query: str, about: str) -> list[dict[str, Any]]:
+        """See `Warehouse.ask`."""
+        with self._connect(read_only=True) as con:
+            try:
+                return con.sql(query).to_arrow_table().to_pylist()
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    "the question cannot be answered",
+                    about=about,
+                    where=str(self.path),
+                    cause=str(error).splitlines()[0],
+                    fix="see that the months and the marts it reads are loaded",
+                    may_pass_later=engine_errors.may_pass_later(error),
+                ) from error
 
     def _rows(self, contract: TableContract, columns: tuple[Column, ...]) -> str:
         """The `FROM` clause for a table's rows; a column the contract gained since the last load reads as null."""

@@ -115,7 +115,7 @@ def test_every_row_of_any_csv_is_cleaned_or_quarantined_under_its_own_number(con
     for row, line in zip(outcome.rows, kept, strict=True):
         if '"' not in line:
             flag, passengers = line.split(",")[1:3]
-            assert row["store_and_fwd_flag"] == (flag.strip(" ") or None)
+            assert row["store_and_fwd_flag"] == (flag.strip(" \t") or None)
             assert row["passenger_count"] == (int(float(passengers)) if passengers.strip() else None)
 
 

@@ -319,7 +319,7 @@ class Store:
     def query(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Run a query; its first page."""
         tree = sqlglot.parse_one(request["query"], dialect="bigquery")
-        for table in tree.find_all(exp.Table):
+        for table in _stored(tree):
             self.table(table.db, table.name)
             self._require_place(table.db, request.get("location", self.datasets[table.db]))
         parameters = {it["name"]: _value(it) for it in request.get("queryParameters", [])} or None
@@ -353,6 +353,8 @@ class Store:
     def _billed(self, con: duckdb.DuckDBPyConnection, tree: exp.Expr, parameters: dict[str, Any] | None) -> int:
         billed = 0
         for select in tree.find_all(exp.Select):
+            if not isinstance(select.args["from_"].this, exp.Table) or not select.args["from_"].this.db:
+                continue  # it reads what another part of the query gives
             (table, *_), condition = select.find_all(exp.Table), select.args.get("where")
             columns = {column.name for column in select.find_all(exp.Column)}
             if condition and condition.find(exp.Unnest):
@@ -383,6 +385,11 @@ class Store:
             **({"pageToken": str(end)} if end < job["_total"] else {}),
             "rows": [row for (row,) in found],
         }
+
+
+def _stored(tree: exp.Expr) -> list[exp.Table]:
+    """The tables of a query that are tables, and not names within it."""
+    return [table for table in tree.find_all(exp.Table) if table.db]
 
 
 def _in_duckdb(tree: exp.Expr) -> str:

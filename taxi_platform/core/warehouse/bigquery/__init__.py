@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -150,8 +150,41 @@ class BigQueryWarehouse:
             raise self._absent(contract)
         return table
 
+    @property
+    def dialect(self) -> str:
+        """See `Warehouse.dialect`."""
+        return "bigquery"
+
+    def columns_of(self, contract: TableContract) -> frozenset[str]:
+        """See `Warehouse.columns_of`."""
+        with self.dataset.explained("the table could not be looked at"):
+            table = tables.find(self.dataset, contract)
+            return frozenset(column.name for column in table.schema) if table else frozenset()
+
+    def compute_month(self, contract: TableContract, month: Month, query: str) -> int:
+        """See `Warehouse.compute_month`.
+
+        What the query gives is fetched and loaded into the month's partition: a few thousand rows at most, and a load
+        is free and replaces the partition whole, where statements that change rows are paid for.
+        """
+        with self._writing(), TemporaryDirectory() as work:
+            table = tables.prepare(self.dataset, contract)
+            rows = self._query(contract, query).to_arrow(create_bqstorage_client=False).cast(_schema(contract.columns))
+            load = Load(
+                self.dataset, table, f"{contract.table}${month.year:04d}{month.number:02d}", self._labels(contract)
+            )
+            if not rows.num_rows:
+                return load.empty()
+            others = tables.others_of(self.dataset, contract, table, rows.schema.names)
+            return load.run(staging.of_rows(rows, others, Path(work)), rows.num_rows)
+
+    def ask(self, query: str, about: str) -> list[dict[str, Any]]:
+        """See `Warehouse.ask`."""
+        with self.dataset.explained(f"{about}: the question cannot be answered"):
+            return [dict(row.items()) for row in self._query(None, query)]
+
     def _query(
-        self, contract: TableContract, query: str, parameters: Sequence[bigquery.ScalarQueryParameter] = ()
+        self, contract: TableContract | None, query: str, parameters: Sequence[bigquery.ScalarQueryParameter] = ()
     ) -> RowIterator:
         """The rows of a query, which fetch themselves page by page."""
         dataset = self.dataset
@@ -160,6 +193,7 @@ class BigQueryWarehouse:
             query_parameters=list(parameters),
             labels=self._labels(contract),
         )
+        where = f"{self.table_name(contract)} in {dataset}" if contract else str(dataset)
         try:
             return dataset.client.query_and_wait(
                 query,
@@ -173,7 +207,7 @@ class BigQueryWarehouse:
         except TimeoutError:
             raise WarehouseError(
                 f"a query had no answer after {dataset.patience:.0f} s",
-                where=f"{self.table_name(contract)} in {dataset}",
+                where=where,
                 cause="BigQuery is slow",
                 fix="run it again",
                 may_pass_later=True,
@@ -183,13 +217,14 @@ class BigQueryWarehouse:
                 raise
             raise WarehouseError(
                 f"a query would read more than the {dataset.maximum_bytes_billed:,} bytes it may; it cost nothing",
-                where=f"{self.table_name(contract)} in {dataset}",
+                where=where,
                 cause=error.message,
                 fix="ask for fewer months at once, or raise maximum_bytes_billed in TAXI_WAREHOUSE_URL",
             ) from None
 
-    def _labels(self, contract: TableContract) -> dict[str, str]:
-        return {key: tables.label(value) for key, value in {**self.labels, **tables.labels_of(contract)}.items()}
+    def _labels(self, contract: TableContract | None) -> dict[str, str]:
+        of_table = tables.labels_of(contract) if contract else {}
+        return {key: tables.label(value) for key, value in {**self.labels, **of_table}.items()}
 
     @contextmanager
     def _writing(self) -> Generator[None, None, None]:

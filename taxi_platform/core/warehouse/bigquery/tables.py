@@ -200,7 +200,7 @@ def _new_table(dataset: Dataset, contract: TableContract) -> bigquery.Table:
     table = bigquery.Table(dataset.table(contract.table), schema=_brought_up([], columns_of(contract)))
     table.description = contract.description
     table.labels = labels_of(contract)
-    if isinstance(contract, TripContract):
+    if SOURCE_MONTH in (column.name for column in columns_of(contract)):
         table.time_partitioning = bigquery.TimePartitioning(bigquery.TimePartitioningType.MONTH, SOURCE_MONTH)
         if _CLUSTERED_BY in (column.name for column in columns_of(contract)):
             table.clustering_fields = [_CLUSTERED_BY]
@@ -240,7 +240,8 @@ def _require_fit(dataset: Dataset, contract: TableContract, table: bigquery.Tabl
                 fix="drop or rename the table, then load its months again",
             )
     parts = table.time_partitioning
-    if isinstance(contract, TripContract) and (parts is None or (parts.type_, parts.field) != ("MONTH", SOURCE_MONTH)):
+    by_month = SOURCE_MONTH in (it.name for it in columns_of(contract))
+    if by_month and (parts is None or (parts.type_, parts.field) != ("MONTH", SOURCE_MONTH)):
         raise WarehouseError(
             f"the table is not partitioned by the month of {SOURCE_MONTH}, so its months cannot be replaced",
             where=f"{dataset.name}.{contract.table} in {dataset}",

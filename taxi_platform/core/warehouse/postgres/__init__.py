@@ -11,12 +11,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import pgpq
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
@@ -39,6 +40,7 @@ from taxi_platform.core.warehouse.postgres.schema import (
     stage_for,
     stored,
     take_place,
+    verbatim,
 )
 from taxi_platform.core.warehouse.postgres.session import Connection, Result, Session
 from taxi_platform.core.warehouse.postgres.views import ensure_zone_view, zone_totals
@@ -166,6 +168,52 @@ class PostgresWarehouse:
         if not rows.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return rows
+
+    @property
+    def dialect(self) -> str:
+        """See `Warehouse.dialect`."""
+        return "postgres"
+
+    def columns_of(self, contract: TableContract) -> frozenset[str]:
+        """See `Warehouse.columns_of`."""
+        table = self._look(contract, lambda connection: stored(connection, contract.table))
+        return frozenset(table.columns) if table else frozenset()
+
+    def compute_month(self, contract: TableContract, month: Month, query: str) -> int:
+        """See `Warehouse.compute_month`."""
+        session, name = self._session, self.table_name(contract)
+        target = sql.Identifier(SCHEMA, contract.table)
+        month_of = sql.SQL("DELETE FROM {} WHERE {} = %s").format(target, sql.Identifier(SOURCE_MONTH))
+        columns = sql.SQL(", ").join(sql.Identifier(it.name) for it in contract.columns)
+        insert = sql.SQL("INSERT INTO {} ({}) {}").format(target, columns, verbatim(query))
+
+        def compute(connection: Connection) -> int:
+            ensure(session, connection, contract)
+            written = 0
+
+            def replace() -> None:
+                nonlocal written
+                # One at a time; readers go on reading the old rows meanwhile.
+                connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
+                connection.execute(month_of, [month.first_day])
+                written = connection.execute(insert).rowcount
+
+            session.patiently(connection, name, replace)
+            return written
+
+        return session.run(_NOT_WRITTEN, compute)
+
+    def ask(self, query: str, about: str) -> list[dict[str, Any]]:
+        """See `Warehouse.ask`."""
+
+        def asked(connection: Connection) -> list[dict[str, Any]]:
+            return connection.cursor(row_factory=dict_row).execute(verbatim(query)).fetchall()
+
+        session = self._session
+        return session.run(
+            f"{about}: the question cannot be answered",
+            lambda connection: session.bounded(connection, about, lambda: asked(connection)),
+        )
 
     @property
     def _session(self) -> Session:
