@@ -64,7 +64,7 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
             )
         ],
     )
-    def mart_of_months(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+    def mart_of_months(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
         from taxi_platform.marts.query import query_of
 
         store, wrong = warehouse.open(catalog, context.run.run_id), list[str]()
