@@ -1,8 +1,8 @@
 """Marts follow their months: which are behind, and the sensor that has them worked out.
 
 It compares, month by month, what was loaded last with what was worked out last. Dagster's declarative conditions tell
-of updates since a mart was handled, and forget one that comes in the very minute in which it is (tried): the mart would be
-stale for good.
+of updates since a mart was handled, and forget one that comes in the very minute in which it is (tried): the mart would
+be stale for good.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
