@@ -29,7 +29,9 @@ Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
 First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
 Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM.")]
 Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
-Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
+Source = Annotated[
+    str | None, typer.Option(help="web, tlc, mirror, sample, or a base URL or folder; else what TAXI_SOURCE says.")
+]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
 Only = Annotated[Lack | None, typer.Option(help="Take only the months that lack something.")]
 Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
