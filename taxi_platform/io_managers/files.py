@@ -25,7 +25,6 @@ class RawIOManager(dg.IOManager):
 
     Every edition of it is in the lake too, from where a machine that has not fetched the month takes it. The fetch has
     put the file there already, verified: what is stored here is that it did.
-
     """
 
     def __init__(self, raw_dir: Path, catalog: Catalog, lake: Lake, keep_editions: int = 0) -> None:
