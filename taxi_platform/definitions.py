@@ -8,7 +8,7 @@ from taxi_platform.assets.cleaned import build_cleaned_assets
 from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.marts import MARTS, build_mart_asset
 from taxi_platform.assets.raw import build_raw_asset
-from taxi_platform.assets.reference import build_zones_asset
+from taxi_platform.assets.reference import build_shapes_asset, build_zones_asset
 from taxi_platform.assets.report import build_page_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
@@ -47,6 +47,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_lake_asset(contract) for contract in trips),
             *(build_warehouse_asset(contract, catalog) for contract in trips),
             build_zones_asset(catalog),
+            build_shapes_asset(catalog),
             *(build_mart_asset(mart, catalog) for mart in marts),
             build_page_asset(marts, catalog),
         ],

@@ -61,6 +61,7 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
                 _CHECK,
                 asset=mart_key(mart),
                 description="Trips and sums of the mart are those of the tables, dataset by dataset.",
+                blocking=True,  # no page of figures that are wrong
             )
         ],
     )

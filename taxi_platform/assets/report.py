@@ -5,17 +5,18 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from taxi_platform.assets.marts import mart_key
+from taxi_platform.assets.reference import SHAPES, shapes_file
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import SOURCE_MONTH
 from taxi_platform.core.files import write_text
 from taxi_platform.core.urls import lake_folder
 from taxi_platform.core.warehouse import Warehouse
-from taxi_platform.core.zone_shapes import FILE, plan_of_squares, read_shapes
+from taxi_platform.core.zone_shapes import plan_of_squares, read_shapes
 from taxi_platform.failures import reported
 from taxi_platform.marts import Mart
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
@@ -31,7 +32,7 @@ def build_page_asset(marts: Sequence[Mart], catalog: Catalog) -> dg.AssetsDefini
 
     @dg.asset(
         key=PAGE,
-        deps=[mart_key(it) for it in marts],
+        deps=[*(mart_key(it) for it in marts), ["reference", SHAPES]],
         description="A page of what the marts hold and whether to believe it: one HTML file that needs no network.",
         group_name="report",
         owners=["team:data-platform"],
@@ -51,9 +52,9 @@ def build_page_asset(marts: Sequence[Mart], catalog: Catalog) -> dg.AssetsDefini
 
         with reported("report"):
             store, folder = warehouse.open(catalog, context.run.run_id), Path(workspace.data_dir) / "report"
-            figures, shapes_file = figures_of(store), Path(workspace.data_dir) / "reference" / FILE
+            figures, shapes = figures_of(store), shapes_file(workspace)
             names = zone_names(store, catalog, figures)
-            published = read_shapes(shapes_file.read_bytes(), str(shapes_file)) if shapes_file.exists() else None
+            published = read_shapes(shapes.read_bytes(), str(shapes)) if shapes.exists() else None
             html = page_of(
                 figures,
                 names,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.assets.marts import MARTS
+from taxi_platform.assets.reference import SHAPES
 from taxi_platform.assets.report import PAGE
 from taxi_platform.automation import lateness
 from taxi_platform.automation.executor import recording_executor
@@ -36,6 +37,13 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         executor_def=recording_executor,
         op_retry_policy=retries,
     )
+    shapes = dg.define_asset_job(
+        "taxi_zone_shapes_job",
+        selection=dg.AssetSelection.assets(["reference", SHAPES]),
+        description="Fetches the shapes of the zones, for the page's map.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+    )
     marts = dg.define_asset_job(
         "marts_job",
         selection=dg.AssetSelection.groups(MARTS),
@@ -60,6 +68,7 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
     return [
         *(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)),
         zones,
+        shapes,
         marts,
         page,
         report,

@@ -5,6 +5,7 @@ python -m taxi_platform.cli.report ORDER
 
 import signal
 import sys
+from dataclasses import replace
 
 import dagster as dg
 
@@ -23,11 +24,12 @@ def main(argument: str) -> int:
     order = Report.from_argument(argument)
     with dg.DagsterInstance.get() as instance:
         lacking = lacking_months(instance, load_catalog(), load_marts())
-    asked = {"as_json": order.as_json, "verbose": order.verbose}
-    if not lacking:
-        return month.carry_out(Job("report", "the page", "page_job", **asked))
-    subject = f"the marts of {lacking[0]}" + (f" to {lacking[-1]}" if len(lacking) > 1 else "") + " and the page"
-    return month.carry_out(Job("report", subject, "report_job", str(lacking[0]), str(lacking[-1]), **asked))
+    job = Job("report", "the page", "page_job", as_json=order.as_json, verbose=order.verbose)
+    if lacking:
+        first, last = str(lacking[0]), str(lacking[-1])
+        subject = f"the marts of {first}{f' to {last}' if last > first else ''} and the page"
+        job = replace(job, subject=subject, job="report_job", month=first, last=last)
+    return month.carry_out(job)
 
 
 def lacking_months(instance: dg.DagsterInstance, catalog: Catalog, marts: tuple[Mart, ...]) -> list[Month]:

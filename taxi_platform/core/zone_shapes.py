@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from taxi_platform.core.errors import TaxiPlatformError
@@ -42,8 +42,7 @@ def read_shapes(text: str | bytes, where: str) -> dict[int, Geometry]:
             shape = feature["geometry"]
             polygons = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
             parts.setdefault(zone, []).extend([[_ring(ring) for ring in polygon] for polygon in polygons])
-        if not parts:
-            raise ValueError("it has no zones")
+        _require(parts, "it has no zones")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TaxiPlatformError(
             "the file is not what the shapes of zones are published as",
@@ -53,6 +52,14 @@ def read_shapes(text: str | bytes, where: str) -> dict[int, Geometry]:
             fix=f"take the GeoJSON of {PUBLISHED}: it names each zone by {_ID}, and is in degrees",
         ) from error
     return {zone: {"type": "MultiPolygon", "coordinates": parts[zone]} for zone in sorted(parts)}
+
+
+def write_shapes(shapes: Mapping[int, Geometry]) -> str:
+    """GeoJSON that `read_shapes` reads."""
+    features = [
+        {"type": "Feature", "properties": {_ID: zone}, "geometry": shape} for zone, shape in sorted(shapes.items())
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
 
 
 def plan_of_squares(zones: Iterable[tuple[int, str]]) -> dict[int, Geometry]:
@@ -81,11 +88,15 @@ def _ring(points: Sequence[Sequence[float]]) -> list[list[float]]:
     """A ring of rounded points, none twice in succession, closed."""
     ring: list[list[float]] = []
     for point in points:
-        if not (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
-            raise ValueError(f"{point[0]}, {point[1]} are no degrees")
+        _require(-180 <= point[0] <= 180 and -90 <= point[1] <= 90, f"{point[0]}, {point[1]} are no degrees")
         if not ring or ring[-1] != _rounded(point):
             ring.append(_rounded(point))
     return ring if len(ring) > 3 else [_rounded(it) for it in points]
+
+
+def _require(holds: object, told: str) -> None:
+    if not holds:
+        raise ValueError(told)
 
 
 def _rounded(point: Sequence[float]) -> list[float]:

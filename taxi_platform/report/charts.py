@@ -5,7 +5,7 @@ Colours are those of a palette that people who see few colours can tell apart (O
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import altair as alt
@@ -17,6 +17,8 @@ from taxi_platform.report.figures import Figures
 _DATASETS = {"yellow": "#E69F00", "green": "#009E73", "fhv": "#0072B2", "fhvhv": "#CC79A7"}
 _WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _PAYMENTS = {0: "flex fare", 1: "card", 2: "cash", 3: "no charge", 4: "dispute", 5: "unknown", 6: "voided"}
+#: What is marked among the days.
+_ODD = ("no trip", "published again")
 _WIDTH = 640
 #: What the map can show: column -> title.
 _MEASURES = {"trips": "Trips", "revenue": "Revenue, USD", "distance": "Distance, miles"}
@@ -24,19 +26,22 @@ _MEASURES = {"trips": "Trips", "revenue": "Revenue, USD", "distance": "Distance,
 Spec = dict[str, Any]
 
 
-def charts_of(figures: Figures, names: pd.DataFrame, shapes: Mapping[int, Geometry]) -> dict[str, Spec]:
+def charts_of(
+    figures: Figures, names: pd.DataFrame, shapes: Mapping[int, Geometry], republished: Collection[tuple[str, str]] = ()
+) -> dict[str, Spec]:
     """Every chart that there is something to show in, by the name of its place on the page.
 
     Args:
         figures: What the marts hold.
         names: Zone, name and borough.
         shapes: Zone -> GeoJSON.
+        republished: Dataset and month (YYYY-MM) of each month that TLC has replaced.
     """
     made: dict[str, Spec] = {}
     if len(figures.zones):
         made["map"] = _map(figures.zones, names, shapes)
     if len(figures.days):
-        made["days"] = _days(figures.days)
+        made["days"] = _days(figures.days, _marks(figures.days, republished))
     if len(figures.hours):
         made["hours"] = _hours(figures.hours)
     if len(figures.payments):
@@ -94,19 +99,45 @@ def _map(zones: pd.DataFrame, names: pd.DataFrame, shapes: Mapping[int, Geometry
     )
 
 
-def _days(days: pd.DataFrame) -> Spec:
-    chart = (
+def _days(days: pd.DataFrame, marks: pd.DataFrame) -> Spec:
+    """Trips per day; below the lines, what is odd: a day without any trip, a month that was published again."""
+    lines = (
         alt.Chart(days)
         .mark_line(strokeWidth=1.2)
         .encode(
             x=alt.X("day:T", title=None),
-            y=alt.Y("trips:Q", title="Trips per day", scale=alt.Scale(type="symlog")),
+            y=alt.Y("trips:Q", title="Trips per day"),
             color=_dataset(),
-            tooltip=["dataset", alt.Tooltip("day:T", title="Day"), alt.Tooltip("trips:Q", format=",d")],
+            tooltip=["dataset:N", alt.Tooltip("day:T", title="Day"), alt.Tooltip("trips:Q", format=",d")],
         )
-        .properties(width=_WIDTH, height=240)
     )
-    return _spec(chart, "Trips per day, a line for each dataset")
+    odd = (
+        alt.Chart(marks)
+        .mark_point(filled=True, size=70)
+        .encode(
+            x="day:T",
+            y=alt.value(250),
+            color=_dataset(),
+            shape=alt.Shape("what:N", title="Marked", scale=alt.Scale(domain=[*_ODD], range=["cross", "triangle-up"])),
+            tooltip=["dataset:N", alt.Tooltip("day:T", title="Day"), "what:N"],
+        )
+    )
+    return _spec(
+        alt.layer(*([lines, odd] if len(marks) else [lines])).properties(width=_WIDTH, height=260),
+        "Trips per day, a line for each dataset; days without trips and months that were published again are marked",
+    )
+
+
+def _marks(days: pd.DataFrame, republished: Collection[tuple[str, str]]) -> pd.DataFrame:
+    """Dataset, day and what is odd about it."""
+    hole, again = _ODD
+    found = [(dataset, f"{month}-01", again) for dataset, month in sorted(republished)]
+    for dataset, rows in days.groupby("dataset"):
+        there = set(rows["day"])
+        for month in sorted({day[:7] for day in there}):
+            all_days = pd.date_range(f"{month}-01", periods=pd.Period(month).days_in_month).strftime("%Y-%m-%d")
+            found += [(str(dataset), day, hole) for day in all_days if day not in there]
+    return pd.DataFrame(found, columns=["dataset", "day", "what"])
 
 
 def _hours(hours: pd.DataFrame) -> Spec:
@@ -118,7 +149,7 @@ def _hours(hours: pd.DataFrame) -> Spec:
             x=alt.X("hour:O", title="Hour of the day"),
             y=alt.Y("day:O", title=None, sort=_WEEKDAYS),
             color=alt.Color("trips:Q", title="Trips", scale=alt.Scale(scheme="cividis")),
-            tooltip=["dataset", alt.Tooltip("day:O", title="Day"), "hour", alt.Tooltip("trips:Q", format=",d")],
+            tooltip=["dataset:N", alt.Tooltip("day:O", title="Day"), "hour:O", alt.Tooltip("trips:Q", format=",d")],
         )
         .properties(width=_WIDTH, height=150)
         .facet(row=alt.Row("dataset:N", title=None))
@@ -136,7 +167,7 @@ def _payments(payments: pd.DataFrame) -> Spec:
             x=alt.X("month:O", title=None, axis=alt.Axis(labelOverlap=True)),
             y=alt.Y("sum(trips):Q", title="Share of trips", stack="normalize", axis=alt.Axis(format="%")),
             color=alt.Color("way:N", title="Paid by"),
-            tooltip=["dataset", "month", "way", alt.Tooltip("sum(trips):Q", title="Trips", format=",d")],
+            tooltip=["dataset:N", "month:O", "way:N", alt.Tooltip("sum(trips):Q", title="Trips", format=",d")],
         )
         .properties(width=_WIDTH, height=160)
         .facet(row=alt.Row("dataset:N", title=None))
@@ -152,7 +183,7 @@ def _flows(flows: pd.DataFrame) -> Spec:
             x=alt.X("dropoff_borough:N", title="To"),
             y=alt.Y("pickup_borough:N", title="From"),
             color=alt.Color("trips:Q", title="Trips", scale=alt.Scale(type="symlog", scheme="cividis")),
-            tooltip=["pickup_borough", "dropoff_borough", alt.Tooltip("trips:Q", format=",d")],
+            tooltip=["pickup_borough:N", "dropoff_borough:N", alt.Tooltip("trips:Q", format=",d")],
         )
         .properties(width=_WIDTH * 0.7, height=260)
     )

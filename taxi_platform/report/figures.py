@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import sqlglot
+from sqlglot import exp
 
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.warehouse import Warehouse
@@ -81,13 +82,13 @@ def zone_names(warehouse: Warehouse, catalog: Catalog, figures: Figures) -> pd.D
 
 
 def _asked(warehouse: Warehouse, marts: Mapping[str, Mart], name: str, question: str) -> pd.DataFrame:
-    tree = sqlglot.parse_one(question, dialect=DIALECT)
+    tree = sqlglot.parse_one(question, dialect=DIALECT, into=exp.Select)
     columns = tree.named_selects
-    for table in list(tree.find_all(sqlglot.exp.Table)):
+    for table in list(tree.find_all(exp.Table)):
         mart = marts[table.name]
         if not warehouse.columns_of(mart):  # nobody has worked it out yet
             return pd.DataFrame(columns=columns)
-        table.replace(sqlglot.exp.to_table(warehouse.table_name(mart), dialect=warehouse.dialect))
+        table.replace(exp.to_table(warehouse.table_name(mart), dialect=warehouse.dialect))
     query = tree.sql(dialect=warehouse.dialect, identify=True)
     found = pd.DataFrame(warehouse.ask(query, f"the page's {name}"), columns=columns)
     for column in columns:

@@ -24,7 +24,10 @@ _SECTIONS = {
         "Where",
         "Choose a month and what is shown; point at a zone to read it, click it to follow it through all months.",
     ),
-    "days": ("When", "Trips per day of each dataset. A day that is missing in a file is a hole in its line."),
+    "days": (
+        "When",
+        "Trips per day of each dataset. A cross marks a day without any, a triangle a month that was published again.",
+    ),
     "hours": ("The week", "In which hours of which days trips begin."),
     "payments": ("How they are paid for", "Shares of each month. Cash tips are published nowhere."),
     "flows": ("From borough to borough", "Where trips begin and end."),
@@ -67,15 +70,15 @@ def page_of(
         shapes_are_plan: Whether the shapes are squares, and not those of the city.
         downloads: The marts' months that lie beside the page.
     """
-    charts = charts_of(figures, names, shapes)
+    charts = charts_of(figures, names, shapes, {(it.dataset, it.month) for it in trust if it.editions > 1})
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((files("taxi_platform.report") / "page.html.j2").read_text(encoding="utf-8"))
     months = figures.months
     return template.render(
         made_at=made_at,
         sections=[(name, *_SECTIONS[name]) for name in _SECTIONS if name in charts],
-        specs={name: Markup(_in_script(spec)) for name, spec in charts.items()},
-        vega=Markup(vl_convert.javascript_bundle().replace("</script", "<\\/script")) if charts else "",
+        specs={name: _in_script(spec) for name, spec in charts.items()},
+        vega=_vega() if charts else "",
         trust=trust,
         datasets=sorted({it.dataset for it in trust}),
         trips=int(months["trips"].sum()) if len(months) else 0,
@@ -88,6 +91,13 @@ def page_of(
     )
 
 
-def _in_script(value: Any) -> str:
+def _in_script(value: Any) -> Markup:
     """JSON that ends no element of the page, whatever texts are in it."""
-    return json.dumps(value, separators=(",", ":"), default=str).replace("<", "\\u003c")
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 (nothing in it begins a tag)
+
+
+def _vega() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed, as their makers publish them."""
+    text = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] (its stub knows no default)
+    return Markup(text.replace("</script", "<\\/script"))  # noqa: S704 (as above)
