@@ -73,7 +73,10 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
             build_zones_schedule(scheduling),
         ],
-        resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
+        resources={
+            **build_resources(settings),
+            **build_io_managers(settings.data_dir, catalog, settings.keep_editions),
+        },
         executor=recording_executor,
     )
 

@@ -19,6 +19,7 @@ from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.google import GoogleClients, ServiceAccount
 from taxi_platform.core.lake import Lake, open_lake
+from taxi_platform.core.lake.layers import MonthLayers, lineages_in
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
@@ -47,16 +48,6 @@ class WorkspaceResource(dg.ConfigurableResource):
         except (TaxiPlatformError, OSError, pa.ArrowInvalid):
             return None  # whoever asks only compares with it: neither its own month nor later ones may stop at it
         return file
-
-    def lineages_near(self, dataset: str, month: Month) -> dict[Month, Lineage]:
-        """Where the cleaned months of the years before and after `month` came from, as far as they are here."""
-        files = {it: self.kept("cleaned", dataset, it) for it in (*month.year_before, *month.year_after)}
-        return {it: file.lineage for it, file in files.items() if file is not None}
-
-    def files_beside(self, dataset: str, month: Month) -> list[ParquetFile]:
-        """The cleaned months before and after `month`, as far as they are here."""
-        files = (self.kept("cleaned", dataset, other) for other in (month.previous, month.next))
-        return [file for file in files if file is not None]
 
     def folder_for(self, dataset: str, name: str) -> AbstractContextManager[Path]:
         """A private folder, gone when its block ends, on the file system the dataset's files are kept on."""
@@ -102,6 +93,32 @@ class LakeResource(dg.ConfigurableResource):
         except (TaxiPlatformError, pa.ArrowInvalid):
             return None  # whoever asks only compares with it, and is about to replace it
         return file
+
+    def layers(self, dataset: str, month: Month) -> MonthLayers:
+        """What the lake keeps of a month beside its trips."""
+        return MonthLayers(self.open(), dataset, month)
+
+    def lineages_near(self, workspace: WorkspaceResource, dataset: str, month: Month) -> dict[Month, Lineage]:
+        """Where the cleaned months of the years before and after `month` came from, as far as anybody has made them.
+
+        Raises:
+            LakeError: The lake cannot be asked for those that are not on this machine.
+        """
+        near = (*month.year_before, *month.year_after)
+        files = {it: workspace.kept("cleaned", dataset, it) for it in near}
+        here = {it: file.lineage for it, file in files.items() if file is not None}
+        there = lineages_in(self.open(), dataset, {*near} - here.keys())
+        return {it: found for it in near if (found := here.get(it) or there.get(it)) is not None}
+
+    def files_beside(self, workspace: WorkspaceResource, contract: TripContract, month: Month) -> list[ParquetFile]:
+        """The cleaned months before and after `month`, as far as anybody has made them.
+
+        Raises:
+            LakeError: The lake cannot be asked for those that are not on this machine.
+        """
+        beside = [it for it in (month.previous, month.next) if it >= contract.first_month]
+        files = (workspace.kept("cleaned", contract.dataset, it) or self.held(contract, it) for it in beside)
+        return [file for file in files if file is not None]
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -185,6 +202,12 @@ def google_clients(key: str) -> GoogleClients:
             variable of the whole process.
     """
     return ServiceAccount(key.strip()) if key.strip() else DagsterGcp()
+
+
+def lake_of(settings: Settings) -> LakeResource:
+    """The lake, for who works without Dagster's resources."""
+    cache = str(settings.data_dir / ".lake")
+    return LakeResource(url=settings.lake_url, cache_dir=cache, gcp_credentials=settings.gcp_credentials)
 
 
 def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:

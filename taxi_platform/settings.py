@@ -52,6 +52,7 @@ class Settings:
     automation: bool = False
     ui_url: str = "http://localhost:3000"
     keep_days: int = 90
+    keep_editions: int = 0
     #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
     from_environment: frozenset[str] = frozenset()
 
@@ -157,11 +158,13 @@ def _data_dir(name: str, value: str) -> Path:
 
 
 def _source(name: str, value: str) -> str:
-    if value in ("web", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
+    if value in ("web", "tlc", "mirror", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
         _refuse_unclear_account(name, value)
         return value
     raise _malformed(
-        name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
+        name,
+        value,
+        "web, tlc, mirror, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)",
     )
 
 
@@ -240,6 +243,14 @@ def _keep_days(name: str, value: str) -> int:
     return int(value)
 
 
+def _keep_editions(name: str, value: str) -> int:
+    if value == "all":
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) <= len(str(LONGEST_KEPT)) and int(value)):
+        raise _malformed(name, value, "all, or how many editions of a month's file the lake keeps: 1 or more")
+    return int(value)
+
+
 _READERS = {
     "TAXI_DATA_DIR": ("data_dir", _data_dir),
     "TAXI_SOURCE": ("source", _source),
@@ -251,6 +262,7 @@ _READERS = {
     "TAXI_AUTOMATION": ("automation", _automation),
     "TAXI_UI_URL": ("ui_url", _ui_url),
     "TAXI_KEEP_DAYS": ("keep_days", _keep_days),
+    "TAXI_KEEP_EDITIONS": ("keep_editions", _keep_editions),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from taxi_platform.core.catalog import Catalog, load_catalog
 from taxi_platform.core.catalog.model import Column, ColumnType
+from taxi_platform.core.lake import open_lake
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.io_managers.files import ParquetIOManager
 from taxi_platform_tests.assets.months import tamper, with_column, without_last_row
@@ -131,13 +132,14 @@ class LosesARow(ParquetIOManager):
 
 def test_a_row_lost_between_raw_and_cleaned_stops_the_run_before_the_lake(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data", sample_rows=ROWS)
+    lake = open_lake(str(platform.data_dir / "lake"), tmp_path)
     lossy = dg.Definitions(
         assets=platform.defs.assets,
         asset_checks=platform.defs.asset_checks,
         jobs=platform.defs.jobs,
         resources={
             **(platform.defs.resources or {}),
-            "parquet_io_manager": LosesARow(platform.data_dir, platform.catalog),
+            "parquet_io_manager": LosesARow(platform.data_dir, platform.catalog, lake),
         },
     )
     result = platform.run("green_trips_job", MONTH, defs=lossy, succeeds=False)

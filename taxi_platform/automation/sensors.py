@@ -29,6 +29,7 @@ from taxi_platform.automation.watch import Turn, Watch
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
+from taxi_platform.core.lake.layers import pinned_months
 from taxi_platform.core.month import Month
 from taxi_platform.core.showing import listed
 from taxi_platform.core.source import NotPublishedError, Publication, RetryPolicy, SourceError, UnavailableError
@@ -80,7 +81,7 @@ def build_publication_sensor(
         requests: list[dg.RunRequest] = []
         reasons: list[str] = []
         failed: SourceError | None = None
-        for month, turn in _turns(contract, today, here, busy, memory):
+        for month, turn in _turns(contract, today, here, busy | pinned(context, lake, contract), memory):
             memory = memory.having_looked_at(month, turn)
             try:
                 found = store.probe(contract, month)
@@ -145,6 +146,17 @@ def objects(
     except LakeError as error:
         context.log.warning(str(error))
         return None
+
+
+def pinned(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, lake: LakeResource, contract: TripContract
+) -> set[Month]:
+    """The months that stay what they are, whatever the source publishes; a run would not change them either."""
+    try:
+        return pinned_months(lake.open(), contract.dataset)
+    except LakeError as error:
+        context.log.warning(str(error))
+        return set()
 
 
 def _cause(found: Publication, before: Publication | None) -> str:

@@ -176,7 +176,10 @@ class Planner:
             return int(counted), "an earlier run"
         if (rows := self.source.rows(self.contract, month, found)) is not None:
             return rows, "its footer"
-        if self.settings.source == "web" and (rows := published_rows(self.contract.dataset, month)) is not None:
+        if (
+            self.settings.source in ("web", "tlc")
+            and (rows := published_rows(self.contract.dataset, month)) is not None
+        ):
             return rows, "TLC's catalogue"
         return None, ""
 

@@ -53,6 +53,46 @@ class Lake(Protocol):
         """
         ...
 
+    def put_object(self, name: str, path: Path, sha256: str) -> str:
+        """Store a file under a name below the lake's root, replacing the one that is there.
+
+        Args:
+            name: Such as `_raw/green/2020-11/…`; names that begin with an underscore are no tables to other programs.
+            path: The file.
+            sha256: What its bytes are, in hex.
+
+        Returns:
+            The object's URI.
+
+        Raises:
+            LakeError: It could not be stored whole, or is another file by now.
+        """
+        ...
+
+    def get_object(self, name: str) -> Path | None:
+        """An object as a file this process can read, and must not change; None where the lake holds none of the name.
+
+        Raises:
+            LakeError: The lake cannot be reached, or the object did not arrive whole.
+        """
+        ...
+
+    def list_objects(self, below: str) -> dict[str, str]:
+        """The names that begin with `below` (which ends in a slash), each with a name for its version.
+
+        Raises:
+            LakeError: The lake cannot be reached.
+        """
+        ...
+
+    def remove_object(self, name: str) -> None:
+        """Remove an object, if there is one.
+
+        Raises:
+            LakeError: The lake cannot be reached, or refuses.
+        """
+        ...
+
 
 def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lake:
     """The lake that `TAXI_LAKE_URL` names.
@@ -136,6 +176,17 @@ def not_as_cleaned(contract: TripContract, month: Month, where: str) -> LakeErro
         about=f"{contract.dataset} {month}",
         where=where,
         cause="the cleaned file was replaced while it was copied, or the disk is failing",
+        fix="run the month again",
+    )
+
+
+def changed_meanwhile(path: Path, where: str) -> LakeError:
+    """The error for a file that is another than the one that was to be stored."""
+    return LakeError(
+        "the copy is not equal to the file it was made of",
+        about=path.name,
+        where=where,
+        cause="the file was replaced while it was copied, or the disk is failing",
         fix="run the month again",
     )
 
