@@ -1,6 +1,6 @@
 """5. `marts/<name>`: what people ask of the tables, worked out in the warehouse and replaced month by month.
 
-Before: `warehouse.py`. What a mart is stands in `marts/`. It follows its months by a sensor (`automation/marts.py`), not
+Before: `warehouse.py`. What a mart is stands in `marts/`. It follows its months by a sensor, `automation/marts.py`, not
 as a part of their runs: a month is whole without it, costs no second more, and one run works out a mart for as many
 months as have changed.
 """
