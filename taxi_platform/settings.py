@@ -25,9 +25,7 @@ from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
 LARGEST_SAMPLE = 20_000_000
 LONGEST_KEPT = 36_500
 # https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = re.compile(
-    r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?"
-)
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
 #: A URL with a slip of the pen would be a folder of that name.
 _NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
 #: As SQLAlchemy names a driver.
@@ -182,9 +180,7 @@ def _lake_url(name: str, value: str) -> str:
         return value
     if _BUCKET.fullmatch(value) or ("://" in value and _is_local(value)):
         return value
-    raise _malformed(
-        name, value, "a folder, file:///…, gs://bucket[/prefix], or s3://bucket[/prefix][?endpoint=…&region=…]"
-    )
+    raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")
 
 
 def _warehouse_url(name: str, value: str) -> str:

@@ -116,8 +116,8 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
             for value in ("0", "-1", "1.5", "many", "1e3", "20000001", "٣", "9" * 5_000)
         ),
-        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, gs://bucket[/prefix], or s3://bucket"),
-        ("TAXI_LAKE_URL", "hdfs://bucket", "gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, or gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "s3://bucket", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs:/bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs//bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs://My Bucket/prefix", "gs://bucket[/prefix]"),

@@ -20,7 +20,6 @@ _EDITIONS = f"{_CORE}.editions"
 _FOLDER = f"{_CORE}.lake.folder"
 _BUCKET = f"{_CORE}.lake.bucket"
 _GCS = f"{_CORE}.lake.gcs"
-_S3 = f"{_CORE}.lake.s3"
 _DUCKDB = f"{_CORE}.warehouse.duckdb"
 _POSTGRES = f"{_CORE}.warehouse.postgres"
 _SCHEMA = f"{_CORE}.warehouse.postgres.schema"
@@ -100,35 +99,22 @@ FOLDER = (
     Point("after the lake's rename", Spot(_FILES, "publish", "_sync_folder(", called_by="FolderLake.put")),
 )
 
-_OF_A_BUCKET = (
-    *_FILES_OF_A_MONTH,
-    Point(
-        "while the object is fetched",
-        Spot(_BUCKET, "BucketLake._fetch", CALL),
-        Spot(_BUCKET, "BucketLake._fetch", RETURN),
-    ),
-    Point("object fetched, not in the cache", Spot(_BUCKET, "BucketLake._fetch", "publish(copy, path)")),
-)
 UPLOADING = Point(
     "while the object is uploaded",
     Spot(_GCS, "GCSLake._send", "blob.upload_from_file("),
     Spot(_GCS, "GCSLake._send", RETURN),
 )
 GCS = (
-    *_OF_A_BUCKET,
+    *_FILES_OF_A_MONTH,
     Point("before the object is uploaded", Spot(_GCS, "GCSLake._send", CALL)),
     UPLOADING,
     Point("object uploaded, its checksum not compared", Spot(_GCS, "GCSLake._send", RETURN)),
-)
-S3 = (
-    *_OF_A_BUCKET,
-    Point("before the object is uploaded", Spot(_S3, "S3Lake._send", CALL)),
     Point(
-        "while the object is uploaded",
-        Spot(_S3, "S3Lake._send", "sent = self._client.put_object("),
-        Spot(_S3, "S3Lake._send", RETURN),
+        "while the object is fetched",
+        Spot(_BUCKET, "BucketLake._fetch", CALL),
+        Spot(_BUCKET, "BucketLake._fetch", RETURN),
     ),
-    Point("object uploaded, its checksum not compared", Spot(_S3, "S3Lake._send", RETURN)),
+    Point("object fetched, not in the cache", Spot(_BUCKET, "BucketLake._fetch", "publish(copy, path)")),
 )
 
 BETWEEN_DELETE_AND_INSERT = Point(

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
@@ -22,7 +22,6 @@ from psycopg import sql
 
 from real_servers.postgres import postgres_server
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
-from taxi_platform_tests.core.lake.s3_server import BUCKET, S3Server, running_s3
 from taxi_platform_tests.core.warehouse.bigquery_server import PROJECT, BigQueryServer, bigquery_server
 from taxi_platform_tests.faults import points
 from taxi_platform_tests.faults.tracer import Point
@@ -125,29 +124,6 @@ class GcsLake:
 
 
 @dataclass
-class S3Lake:
-    """A lake in S3; its bucket is everybody's."""
-
-    server: S3Server
-    prefix: str = field(default_factory=lambda: f"lake-{uuid4().hex[:8]}")
-
-    @property
-    def url(self) -> str:
-        """See `Lake.url`."""
-        return self.server.url(BUCKET, self.prefix)
-
-    def objects(self) -> Mapping[str, bytes]:
-        """See `Lake.objects`."""
-        client, root = self.server.client, f"{self.prefix}/"
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=root)
-        names = [it["Key"] for page in pages for it in page.get("Contents", [])]
-        return {name.removeprefix(root): client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
-
-    def age(self) -> None:
-        """See `Lake.age`: nothing here has an age that counts."""
-
-
-@dataclass
 class DuckDBFile:
     """A DuckDB file."""
 
@@ -247,21 +223,6 @@ def _google() -> Generator[tuple[GoogleStorage, BigQueryServer], None, None]:
         shutil.rmtree(folder)
 
 
-@contextmanager
-def _s3() -> Generator[S3Server, None, None]:
-    """A real S3; the environment of this process and its children has its credentials."""
-    with TemporaryDirectory(prefix="taxi-s3-") as folder, running_s3(Path(folder)) as server:
-        before = {name: os.environ.get(name) for name in server.environ}
-        os.environ.update(server.environ)
-        try:
-            yield server
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
-
-
 class Servers:
     """The servers behind the stores, each started when it is first asked for."""
 
@@ -313,13 +274,6 @@ COMBINATIONS = {
             PostgresDatabase(servers.running(postgres_server).new_database()),
         ),
         (*points.FOLDER, *points.POSTGRES),
-    ),
-    "s3+postgres": Combination(
-        lambda servers, _: (
-            S3Lake(servers.running(_s3)),
-            PostgresDatabase(servers.running(postgres_server).new_database()),
-        ),
-        (*points.S3, *points.POSTGRES),
     ),
     "gcs+bigquery": Combination(lambda servers, folder: _in_google(servers), (*points.GCS, *points.BIGQUERY)),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
@@ -111,9 +110,6 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
         bucket, _, prefix = url.removeprefix("gs://").partition("/")
         return GCSLake(bucket, prefix.strip("/"), cache, google or ApplicationDefault())
 
-    if url.startswith("s3://"):
-        return _s3(url, cache)
-
     from taxi_platform.core.lake.folder import FolderLake
 
     folder = lake_folder(url)
@@ -121,41 +117,9 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
         raise LakeError(
             "no lake of this kind is built in",
             where=mask_url(url),
-            fix="set TAXI_LAKE_URL to a folder, or to gs://bucket/prefix or s3://bucket/prefix",
+            fix="set TAXI_LAKE_URL to a folder or to gs://bucket/prefix",
         )
     return FolderLake(folder.absolute())
-
-
-def _s3(url: str, cache: Path) -> Lake:
-    """The lake of `s3://bucket[/prefix][?endpoint=…&region=…]`."""
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    endpoint = urlsplit(options.get("endpoint", ""))
-    if unknown := options.keys() - {"endpoint", "region"}:
-        raise LakeError(
-            f"the lake's URL has an option nobody knows: {', '.join(sorted(unknown))}",
-            where=mask_url(url),
-            fix="it may have ?endpoint=… and &region=…",
-        )
-    if options.get("endpoint") and (
-        endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc
-    ):
-        raise LakeError(
-            "the endpoint of the lake's URL is no address of a service",
-            where=mask_url(url),
-            fix="write it as https://host[:port]; credentials go into AWS's own variables",
-        )
-    try:
-        from taxi_platform.core.lake.s3 import S3Lake
-    except ModuleNotFoundError as error:
-        raise LakeError(
-            "a lake in S3 needs a package that is not installed",
-            where=mask_url(url),
-            cause=str(error),
-            fix="pip install 'taxi-platform[s3]'",
-        ) from error
-    place = {"endpoint": options.get("endpoint", ""), "region": options.get("region", "")}
-    return S3Lake(parts.netloc, parts.path.strip("/"), cache, **place)
 
 
 def not_held(contract: TripContract, month: Month, where: str) -> NotHeldError:

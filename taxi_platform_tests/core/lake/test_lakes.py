@@ -29,7 +29,6 @@ LAKES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "folder": lambda test: f"{test.getfixturevalue('tmp_path')}/lake",
     "file URL": lambda test: f"file://{test.getfixturevalue('tmp_path')}/lake%20with%20blanks",
     "gcs": lambda test: f"gs://{test.getfixturevalue('bucket')}/some/prefix",
-    "s3": lambda test: test.getfixturevalue("s3_url"),
 }
 GOOGLES_OWN = os.environ.get("TAXI_TEST_GCS_URL", "").rstrip("/")
 LIVE = [pytest.param(GOOGLES_OWN, marks=pytest.mark.live, id="gcs itself")] if GOOGLES_OWN else []
