@@ -40,7 +40,7 @@ install: $(READY) ## Make .venv from uv.lock (the other targets do this by thems
 $(READY): uv.lock pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taxi_platform needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
 	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV)'; }
-	@$(BIN)/uv sync --locked --compile-bytecode --quiet
+	@$(BIN)/uv sync --locked --all-extras --compile-bytecode --quiet
 	@touch $@
 
 .PHONY: run

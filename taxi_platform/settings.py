@@ -18,16 +18,15 @@ from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.google import key_of
+from taxi_platform.core.lake.places import ACCEPTED, is_bucket
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, lake_folder, local_path, mask_url
 from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
 
 LARGEST_SAMPLE = 20_000_000
 LONGEST_KEPT = 36_500
-# https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
 #: A URL with a slip of the pen would be a folder of that name.
-_NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
+_NO_FOLDER = re.compile(r"\w+:|(gs|s3|az|file|https?)//")
 #: As SQLAlchemy names a driver.
 _DRIVER = re.compile(r"postgres(ql)?\+\w+://")
 #: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
@@ -175,9 +174,9 @@ def _lake_url(name: str, value: str) -> str:
     if "://" not in value and not _NO_FOLDER.match(value):
         _data_dir(name, value)
         return value
-    if _BUCKET.fullmatch(value) or ("://" in value and _is_local(value)):
+    if is_bucket(value) or ("://" in value and _is_local(value)):
         return value
-    raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")
+    raise _malformed(name, value, f"a folder, file:///…, {ACCEPTED}")
 
 
 def _warehouse_url(name: str, value: str) -> str:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import pytest
 
+from real_servers.s3 import S3Server
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.errors import LakeError
@@ -29,6 +30,8 @@ LAKES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "folder": lambda test: f"{test.getfixturevalue('tmp_path')}/lake",
     "file URL": lambda test: f"file://{test.getfixturevalue('tmp_path')}/lake%20with%20blanks",
     "gcs": lambda test: f"gs://{test.getfixturevalue('bucket')}/some/prefix",
+    "s3": lambda test: bucket_of_s3(test.getfixturevalue("s3")),
+    "azure": lambda test: f"az://{test.getfixturevalue('azure').new_container()}/some/prefix",
 }
 GOOGLES_OWN = os.environ.get("TAXI_TEST_GCS_URL", "").rstrip("/")
 LIVE = [pytest.param(GOOGLES_OWN, marks=pytest.mark.live, id="gcs itself")] if GOOGLES_OWN else []
@@ -164,6 +167,10 @@ def test_the_same_month_from_two_processes_at_once_is_always_one_whole_of_the_tw
     seen.add(sha256_of(lake.get(CONTRACT, JANUARY).path))
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert seen <= {file.sha256 for file in files}
+
+
+def bucket_of_s3(server: S3Server) -> str:
+    return server.url(server.new_bucket(), "some/prefix")
 
 
 def clear_away(url: str) -> None:
