@@ -21,7 +21,7 @@ COPY pyproject.toml uv.lock ./
 
 # The packages: they change less often than the code, and are half a gigabyte.
 FROM lock AS packages
-RUN uv sync --locked --all-extras --no-dev --no-install-project
+RUN uv sync --locked --no-dev --all-extras --no-install-project
 
 # Which packages they are, as CycloneDX: /opt/taxi/sbom.cdx.json in the image.
 FROM packages AS sbom

@@ -86,7 +86,7 @@ docs: $(READY) ## Write docs/data-dictionary.md and docs/known-holes.md anew fro
 
 .PHONY: screenshots
 screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium)
-	@SCREENSHOTS=docs $(BIN)/python -m pytest -n0 taxi_platform_tests/test_browser.py
+	@SCREENSHOTS=docs $(BIN)/python -m pytest -n0 taxi_platform_tests/test_browser.py taxi_platform_tests/report
 
 .PHONY: test
 test: $(READY) ## Run every test but the campaigns, which take minutes each

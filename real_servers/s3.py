@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -61,7 +61,7 @@ class S3Server:
 
     def client(self) -> Any:
         """A client with the owner's account."""
-        return boto3.session.Session(OWNER, self.keys[OWNER]).client(
+        return Session(OWNER, self.keys[OWNER]).client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=REGION,

@@ -77,6 +77,12 @@ _WAREHOUSE = (
 )
 
 
+def names_of() -> list[tuple[str, str]]:
+    """Layer and name of every check on a dataset's months."""
+    layers = {"raw": _RAW, "cleaned": _CLEANED, "lake": _LAKE, "warehouse": _WAREHOUSE}
+    return [(layer, it.name) for layer, checks in layers.items() for it in checks]
+
+
 def build_checks(contract: TripContract, catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     """Every check on a dataset's assets: one step per asset, one result per check."""
     with warnings.catch_warnings():

@@ -8,7 +8,8 @@ from taxi_platform.assets.cleaned import build_cleaned_assets
 from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.marts import MARTS, build_mart_asset
 from taxi_platform.assets.raw import build_raw_asset
-from taxi_platform.assets.reference import build_zones_asset
+from taxi_platform.assets.reference import build_shapes_asset, build_zones_asset
+from taxi_platform.assets.report import build_page_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.automation.alerts import build_alert_sensor
 from taxi_platform.automation.comparing import build_comparing_sensor
@@ -37,7 +38,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         catalog: The contracts; the project's own by default.
     """
     catalog = catalog or load_catalog()
-    trips = catalog.trips.values()
+    trips, marts = catalog.trips.values(), load_marts()
     sensing, scheduling = _statuses(settings.automation)
     return dg.Definitions(
         assets=[
@@ -46,7 +47,9 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_lake_asset(contract) for contract in trips),
             *(build_warehouse_asset(contract, catalog) for contract in trips),
             build_zones_asset(catalog),
-            *(build_mart_asset(mart, catalog) for mart in load_marts()),
+            build_shapes_asset(catalog),
+            *(build_mart_asset(mart, catalog) for mart in marts),
+            build_page_asset(marts, catalog),
         ],
         asset_checks=[
             *(check for contract in trips for check in build_checks(contract, catalog)),

@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).parent / "snapshots" / "asset_graph.json"
 RENEW = ".venv/bin/python -m taxi_platform_tests.test_definitions"
 DATASETS = ["fhv", "fhvhv", "green", "yellow"]
+MARTS = ["borough_flows", "daily_zone_trips", "hourly_trips", "month_quality", "payment_mix"]
+#: What has no months, and is no part of a dataset.
+WITHOUT_MONTHS = ["reference/taxi_zone_shapes", "reference/taxi_zones", "report/page"]
 LAYERS = ["raw", "cleaned", "quarantine", "lake", "warehouse"]
 
 
@@ -132,11 +135,19 @@ def test_the_asset_graph_is_the_one_in_the_snapshot(defs: dg.Definitions) -> Non
 
 def test_the_asset_keys_are_the_public_ones(specs: list[dg.AssetSpec]) -> None:
     keys = {spec.key.to_user_string() for spec in specs}
-    assert keys == {f"{layer}/{dataset}_trips" for dataset in DATASETS for layer in LAYERS} | {"reference/taxi_zones"}
+    trips = {f"{layer}/{dataset}_trips" for dataset in DATASETS for layer in LAYERS}
+    assert keys == trips | {f"marts/{it}" for it in MARTS} | {*WITHOUT_MONTHS}
 
 
 def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None:
-    expected = {"taxi_zones_job": {"reference/taxi_zones"}}
+    marts = {f"marts/{it}" for it in MARTS}
+    expected = {
+        "taxi_zones_job": {"reference/taxi_zones"},
+        "taxi_zone_shapes_job": {"reference/taxi_zone_shapes"},
+        "marts_job": marts,
+        "page_job": {"report/page"},
+        "report_job": marts | {"report/page"},
+    }
     for dataset in load_catalog().trips:
         layers = [f"{layer}/{dataset}_trips" for layer in LAYERS]
         expected |= {
@@ -163,7 +174,7 @@ def test_jobs_have_the_months_of_their_assets(jobs: dict[str, dg.JobDefinition])
 
 def test_the_first_months_are_those_tlc_published(specs: list[dg.AssetSpec]) -> None:
     first = {spec.key.path[-1]: spec.partitions_def.get_first_partition_key() for spec in specs if spec.partitions_def}
-    assert first == {
+    assert first == dict.fromkeys(MARTS, "2009-01") | {
         "yellow_trips": "2009-01",
         "green_trips": "2013-08",
         "fhv_trips": "2015-01",
@@ -181,12 +192,12 @@ def test_every_asset_is_described_owned_grouped_and_of_a_kind(specs: list[dg.Ass
         assert spec.owners, name
         assert spec.kinds, name
         layer, table = spec.key.path
-        assert spec.group_name == ("reference" if layer == "reference" else table.removesuffix("_trips")), name
+        assert spec.group_name == (table.removesuffix("_trips") if layer in LAYERS else layer), name
 
 
-def test_every_asset_but_the_zones_has_months(specs: list[dg.AssetSpec]) -> None:
+def test_every_asset_of_a_dataset_and_every_mart_has_months(specs: list[dg.AssetSpec]) -> None:
     without = [spec.key.to_user_string() for spec in specs if spec.partitions_def is None]
-    assert without == ["reference/taxi_zones"]
+    assert sorted(without) == WITHOUT_MONTHS
     for spec in specs:
         if spec.partitions_def:
             assert isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
@@ -197,7 +208,7 @@ def test_every_asset_that_holds_rows_has_a_column_schema_with_words_for_each_col
     specs: list[dg.AssetSpec],
 ) -> None:
     for spec in specs:
-        if spec.key.path[0] == "raw":
+        if spec.key.path[0] in ("raw", "report") or spec.key.path[-1] == "taxi_zone_shapes":
             continue
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)
@@ -213,13 +224,15 @@ def test_every_asset_can_be_found_by_its_dataset_and_layer(specs: list[dg.AssetS
 
     for spec in specs:
         layer, table = spec.key.path
-        dataset = {} if layer == "reference" else {"taxi/dataset": table.removesuffix("_trips")}
+        dataset = {"taxi/dataset": table.removesuffix("_trips")} if layer in LAYERS else {}
         assert own(spec) == {"taxi/layer": layer, **dataset}, spec.key
 
 
 def test_every_check_on_an_asset_with_months_looks_at_one_month(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     for check in graph.asset_check_keys:
+        if check.asset_key.path[0] == "marts":
+            continue  # a run of a mart is about as many months as have changed
         of_the_dataset = check.name in CHECKS_OF_THE_DATASET.get(check.asset_key.path[0], {})
         months = None if of_the_dataset else graph.get(check.asset_key).partitions_def
         assert graph.get(check).partitions_def == months, check
@@ -233,7 +246,7 @@ def test_what_is_promised_is_checked_and_only_a_broken_promise_stops_what_is_dow
         for dataset in DATASETS
         for layer, checks in [*CHECKS.items(), *CHECKS_OF_THE_DATASET.items()]
         for name, blocks in checks.items()
-    }
+    } | {dg.AssetCheckKey(dg.AssetKey(["marts", it]), "mart_adds_up"): True for it in MARTS}
     said: dict[str, set[str | None]] = {}
     for key in graph.asset_check_keys:
         said.setdefault(key.name, set()).add(graph.get(key).description)

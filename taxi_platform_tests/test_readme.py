@@ -1,4 +1,4 @@
-"""Every command of the README and of docs/commands.md is run, in order, as a reader would: in bash, in this folder.
+"""Every command of the README and of the pages of commands and marts is run, in order, as a reader would: in bash.
 
 Three things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
 this machine that serves generated months, because tests have no network. A PostgreSQL and what stands in for Google's
@@ -26,6 +26,7 @@ from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
+from taxi_platform.core.zone_shapes import FILE, plan_of_squares, write_shapes
 from taxi_platform_tests.core.lake.gcs_server import running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 
@@ -33,7 +34,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", f"{README}\n{COMMANDS}", re.MULTILINE | re.DOTALL)
+PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", f"{README}\n{COMMANDS}\n{PAGE}", re.MULTILINE | re.DOTALL)
 
 
 def test_every_command_of_the_readme_and_of_the_page_of_commands_does_what_it_says(
@@ -109,6 +111,7 @@ def _environ(data_dir: Path, port: int) -> dict[str, str]:
 
 def _months(folder: Path, months: list[str]) -> Path:
     folder.mkdir()
+    (folder / FILE).write_text(write_shapes(plan_of_squares([(1, "EWR"), (2, "Queens")])))
     for month in months:
         write_month(load_catalog().trips["green"], Month.parse(month), 1_000, folder / f"green_tripdata_{month}.csv.gz")
     return folder

@@ -61,10 +61,11 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
                 _CHECK,
                 asset=mart_key(mart),
                 description="Trips and sums of the mart are those of the tables, dataset by dataset.",
+                blocking=True,  # no page of figures that are wrong
             )
         ],
     )
-    def mart_of_months(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+    def mart_of_months(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
         from taxi_platform.marts.query import query_of
 
         store, wrong = warehouse.open(catalog, context.run.run_id), list[str]()

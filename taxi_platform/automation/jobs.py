@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.assets.marts import MARTS
+from taxi_platform.assets.reference import SHAPES
+from taxi_platform.assets.report import PAGE
 from taxi_platform.automation import lateness
 from taxi_platform.automation.executor import recording_executor
 from taxi_platform.automation.outcomes import DATASET
@@ -35,6 +37,13 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         executor_def=recording_executor,
         op_retry_policy=retries,
     )
+    shapes = dg.define_asset_job(
+        "taxi_zone_shapes_job",
+        selection=dg.AssetSelection.assets(["reference", SHAPES]),
+        description="Fetches the shapes of the zones, for the page's map.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+    )
     marts = dg.define_asset_job(
         "marts_job",
         selection=dg.AssetSelection.groups(MARTS),
@@ -42,7 +51,28 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         executor_def=recording_executor,
         op_retry_policy=retries,
     )
-    return [*(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)), zones, marts]
+    page = dg.define_asset_job(
+        "page_job",
+        selection=dg.AssetSelection.assets(PAGE),
+        description="Makes the page of what the marts hold.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+    )
+    report = dg.define_asset_job(
+        "report_job",
+        selection=dg.AssetSelection.groups(MARTS) | dg.AssetSelection.assets(PAGE),
+        description="Works the marts out, for a month or for many in one run, and makes the page of them.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+    )
+    return [
+        *(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)),
+        zones,
+        shapes,
+        marts,
+        page,
+        report,
+    ]
 
 
 def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:

@@ -4,6 +4,8 @@ import dagster as dg
 
 #: The tags of the month a run is about, and of the backfill it belongs to.
 PARTITION, BACKFILL = "dagster/partition", "dagster/backfill"
+#: The tags of the first and the last month of a run that is about many.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 #: States in which somebody is at work on a run, or should be.
 BEGUN = (
     dg.DagsterRunStatus.NOT_STARTED,

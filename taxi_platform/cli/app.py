@@ -58,7 +58,15 @@ def run(
     def begin() -> int:
         start.check_months(dataset, month)
         start.check_config(dataset, config)
-        order = Job("run", f"{dataset} {month}", f"{dataset}_trips_job", month, config or "", as_json, verbose)
+        order = Job(
+            "run",
+            f"{dataset} {month}",
+            f"{dataset}_trips_job",
+            month,
+            config=config or "",
+            as_json=as_json,
+            verbose=verbose,
+        )
         return order.carry_out(start.prepared(source))
 
     _end("run", begin, as_json=as_json)
@@ -75,6 +83,15 @@ def references(source: Source = None, verbose: Verbose = False, as_json: Json = 
         return order.carry_out(start.prepared(source))
 
     _end("references", begin, as_json=as_json)
+
+
+@app.command()
+def report(verbose: Verbose = False, as_json: Json = False) -> None:
+    """Work the marts of new and changed months out, and make the page of them."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Report
+
+    _end("report", lambda: Report("report", as_json, verbose).carry_out(start.prepared()), as_json=as_json)
 
 
 @app.command()

@@ -13,6 +13,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 _LOOK_SECONDS = 0.3
+#: The width of the longest name of a layer.
+_NAME = 11
 #: What a step is doing, by the layer its name begins with.
 _AT_WORK = {
     "raw": "fetching",
@@ -20,6 +22,8 @@ _AT_WORK = {
     "lake": "storing in the lake",
     "warehouse": "loading the table",
     "check": "checking",
+    "marts": "working the marts out",
+    "report": "making the page",
 }
 _TOLD = {
     dg.DagsterEventType.STEP_START,
@@ -155,8 +159,9 @@ class Teller:
                 self._say(f"  once more   {why}")
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             layer = _layer_of(event.step_materialization_data.materialization)
-            self.layers.append(layer)
-            self._say(_line(layer))
+            if layer.name not in {it.name for it in self.layers}:  # a run of many months makes each once a month
+                self.layers.append(layer)
+                self._say(_line(layer))
         elif check := event.asset_check_evaluation_data:
             is_error = check.severity == dg.AssetCheckSeverity.ERROR
             asset = check.asset_key.to_user_string()
@@ -179,8 +184,8 @@ def _layer_of(made: dg.AssetMaterialization) -> Layer:
     where = next((str(made.metadata[it].value) for it in ("dagster/uri", "path", "table") if it in made.metadata), "")
     layer, table = made.asset_key.path[0], made.asset_key.path[-1]
     return Layer(
-        table if layer == "reference" else layer,
-        number("dagster/partition_row_count", "dagster/row_count"),
+        table if layer in ("reference", "marts", "report") else layer,
+        number("dagster/partition_row_count", "dagster/row_count", "rows"),
         number("bytes"),
         number("seconds"),
         where.removeprefix("file://"),
@@ -190,7 +195,7 @@ def _layer_of(made: dg.AssetMaterialization) -> Layer:
 def _line(it: Layer) -> str:
     rows = f"{it.rows:>12,} rows" if it.rows is not None else " " * 17
     seconds = f"{_seconds(it.seconds):>8} s" if it.seconds is not None else " " * 10
-    return f"  {it.name:<11}{rows}{seconds}  {it.where}".rstrip()
+    return f"  {it.name:<{_NAME}}{rows}{seconds}  {it.where}".rstrip()
 
 
 def _number(value: int | None) -> str:

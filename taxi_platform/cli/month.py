@@ -19,7 +19,7 @@ import yaml
 from taxi_platform.automation.burial import LAUNCHED, bury
 from taxi_platform.automation.leaving import leave_to_the_system
 from taxi_platform.automation.outcomes import failure_of
-from taxi_platform.automation.runs import PARTITION
+from taxi_platform.automation.runs import PARTITION, RANGE_END, RANGE_START
 from taxi_platform.cli import say
 from taxi_platform.cli.layers import Teller
 from taxi_platform.cli.order import Job
@@ -48,7 +48,11 @@ def main(argument: str) -> int:
         0 if every layer is made, 1 if not, 2 if its run config makes no sense, 130 if somebody ended it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = Job.from_argument(argument)
+    return carry_out(Job.from_argument(argument))
+
+
+def carry_out(order: Job) -> int:
+    """Run a job in this process, and say what came of it; see `main`."""
     told = Teller(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"), silent=order.as_json)
     with dg.DagsterInstance.get() as instance:
         if order.afterwards:
@@ -69,7 +73,8 @@ def _execute(instance: dg.DagsterInstance, order: Job) -> None:
     config: Mapping[str, Any] = {}
     if order.config:
         config = yaml.safe_load(Path(order.config).read_text(encoding="utf-8"))
-    tags = {LAUNCHED: order.launch} | ({PARTITION: order.month} if order.month else {})
+    months = {RANGE_START: order.month, RANGE_END: order.last} if order.last else {PARTITION: order.month}
+    tags = {LAUNCHED: order.launch} | (months if order.month else {})
     job_named(order.job)  # all that this process is going to load
     leave_to_the_system()
     job = dg.build_reconstructable_job("taxi_platform.cli.month", job_named.__name__, (order.job,))

@@ -47,7 +47,8 @@ class Job(Order):
     Attributes:
         subject: What it is about, to people.
         job: The job's name.
-        month: Its partition; empty: it has none.
+        month: Its partition, or the first of many; empty: it has none.
+        last: The last of many months, which one run is about; empty: it is about one.
         config: The path of its run config; empty: none.
         as_json: Whether a program asks.
         verbose: Whether Dagster's own log is shown.
@@ -59,6 +60,7 @@ class Job(Order):
     subject: str
     job: str
     month: str = ""
+    last: str = ""
     config: str = ""
     as_json: bool = False
     verbose: bool = False
@@ -115,3 +117,17 @@ class Overview(Order):
     as_json: bool = False
     port: int = 0
     host: str = ""
+
+
+@dataclass(frozen=True)
+class Report(Order):
+    """The marts of whichever months have changed, and the page.
+
+    Attributes:
+        as_json: Whether a program asks.
+        verbose: Whether Dagster's own log is shown.
+    """
+
+    module = "taxi_platform.cli.report"
+    as_json: bool = False
+    verbose: bool = False

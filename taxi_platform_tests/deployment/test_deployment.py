@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 ROWS = 300
 HALF_A_YEAR = [f"2020-{month:02d}" for month in range(1, 7)]
-FIVE_MONTHS = YEAR[:5]
+FIVE_MONTHS = HALF_A_YEAR[:5]
 #: Less waiting, and fewer months at once: a machine that runs tests may have two cores, and other tests on them. So
 #: runs have enough time to start.
 IMPATIENT = {

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar, cast
 
-import boto3
 import google_crc32c
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
@@ -196,7 +196,7 @@ class S3Lake(BucketLake):
     @cached_property
     def _client(self) -> Any:
         # Of its own: the one all share must not be asked by two threads at once.
-        session: Any = cast(Any, boto3).session.Session()
+        session: Any = Session()
         return session.client(
             "s3",
             endpoint_url=self.endpoint,

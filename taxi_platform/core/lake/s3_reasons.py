@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any, cast
 
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
@@ -135,12 +136,16 @@ def explained(
 
 def code_of(error: ClientError) -> str:
     """The code of an answer; of one without a body its status."""
-    return error.response.get("Error", {}).get("Code", "")
+    return _answer(error).get("Error", {}).get("Code", "")
 
 
 def status_of(error: ClientError) -> int:
     """The HTTP status of an answer."""
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return _answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def _answer(error: ClientError) -> dict[str, Any]:
+    return cast(Any, error).response
 
 
 def _meaning(error: ClientError) -> Reason | None:
@@ -151,5 +156,5 @@ def _meaning(error: ClientError) -> Reason | None:
 def _sentence(error: Exception) -> str:
     """What an error says; of an answer S3's own words, which boto3 puts into a frame."""
     if isinstance(error, ClientError):
-        return f"{code_of(error)} {error.response.get('Error', {}).get('Message', '')}"
+        return f"{code_of(error)} {_answer(error).get('Error', {}).get('Message', '')}"
     return str(error)

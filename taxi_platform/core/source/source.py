@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from taxi_platform.core import zone_shapes
 from taxi_platform.core.catalog.model import ReferenceContract, TripContract
 from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.files import publish, sha256_of
@@ -133,6 +134,22 @@ class Source:
         wanted = Wanted(contract.table, contract.table, "", (contract.file,))
         return self._fetch(wanted, self.raw_dir / contract.table, log)
 
+    def fetch_as_it_is(self, wanted: Wanted, part: Path, log: logging.Logger) -> Publication:
+        """Bring a file to `part`, whole, and not looked into: whoever reads it does that.
+
+        Raises:
+            SourceError: As of `fetch`.
+            DiskFullError: The disk has no room for it.
+        """
+        deadline = Deadline(self.patience)
+        for url in self.candidates(wanted):
+            with _arriving(part, wanted.about):
+                found = self.origin.download(url, part, None, wanted.about, log, deadline)
+                if found is not None:
+                    verify_checksum(part, found, wanted.about)
+                    return found
+        raise self._not_published(wanted)
+
     def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
         lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
         doing = "fetching this file"
@@ -229,6 +246,8 @@ def _month_file(contract: TripContract, month: Month) -> Wanted:
 
 def web_candidates(wanted: Wanted) -> tuple[str, ...]:
     """The CSV mirror where it has the month, then TLC's own Parquet."""
+    if wanted.names == (zone_shapes.FILE,):
+        return (zone_shapes.PUBLISHED,)
     if not wanted.month:
         return tuple(f"{_TLC}/misc/{name}" for name in wanted.names)
     first, last = _MIRRORED.get(wanted.dataset, ("", ""))
