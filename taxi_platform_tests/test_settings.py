@@ -111,7 +111,7 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
             for value in ("0", "-1", "1.5", "many", "1e3", "20000001", "٣", "9" * 5_000)
         ),
-        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, or gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, gs://bucket[/prefix]"),
         *(
             ("TAXI_LAKE_URL", value, "s3://bucket[/prefix][?endpoint=…&region=…], or az://container[/prefix]")
             for value in (
@@ -125,7 +125,6 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
                 "s3://bucket?region=",
                 "s3://bucket?region=a&region=b",
                 "s3://bucket?profile=mine",
-                "s3://bucket#part",
                 "az://",
                 "az://no--hyphens",
                 "az://container?sv=2024",

@@ -8,10 +8,12 @@ from typing import Protocol
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
-from taxi_platform.core.lake.places import ACCEPTED, BucketPlace, bucket_place
+from taxi_platform.core.lake.places import ACCEPTED, AzureAccount, BucketPlace, bucket_place
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.urls import lake_folder, mask_url
+
+_NOBODY = AzureAccount()
 
 
 class Lake(Protocol):
@@ -54,19 +56,20 @@ class Lake(Protocol):
         ...
 
 
-def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lake:
+def open_lake(url: str, cache: Path, google: GoogleClients | None = None, azure: AzureAccount = _NOBODY) -> Lake:
     """The lake that `TAXI_LAKE_URL` names.
 
     Args:
         url: What the setting says.
         cache: A folder for objects that have to be brought here to be read.
         google: Makes Google's clients; with the credentials their libraries find by default.
+        azure: The storage account of a lake in Azure.
 
     Raises:
         LakeError: No lake of this kind is built in.
     """
     if place := bucket_place(url):
-        return _open_bucket(place, cache, google or ApplicationDefault())
+        return _open_bucket(place, cache, google or ApplicationDefault(), azure)
 
     from taxi_platform.core.lake.folder import FolderLake
 
@@ -80,7 +83,7 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
     return FolderLake(folder.absolute())
 
 
-def _open_bucket(place: BucketPlace, cache: Path, google: GoogleClients) -> Lake:
+def _open_bucket(place: BucketPlace, cache: Path, google: GoogleClients, azure: AzureAccount) -> Lake:
     """The lake in a bucket; the client of its service is imported now, and by nobody else.
 
     Raises:
@@ -95,7 +98,7 @@ def _open_bucket(place: BucketPlace, cache: Path, google: GoogleClients) -> Lake
         if place.scheme == "az":
             from taxi_platform.core.lake.azure import AzureLake
 
-            return AzureLake(*where)
+            return AzureLake(*where, azure)
     except ModuleNotFoundError as error:
         extra = {"s3": "s3", "az": "azure"}[place.scheme]
         raise LakeError(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from base64 import b64encode
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, Ex
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake.azure_reasons import code_of, explained
 from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError, in_ascii
+from taxi_platform.core.lake.places import AzureAccount
 
 #: Bytes of a block. A blob has up to 50,000 of them: a month may have 400 GB.
 _BLOCK = 8 << 20
@@ -55,15 +55,15 @@ class _MD5:
 class AzureLake(BucketLake):
     """See `BucketLake`; a bucket is a container, a version an ETag.
 
-    The account is found by Azure's own variables, which its library leaves to programs to read:
-    `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT_NAME` and, unless Azure's default credentials are to
-    be used, `AZURE_STORAGE_ACCOUNT_KEY`. What was begun and never finished Azure throws away itself, after a week or
-    when the next upload of the blob is finished.
+    What was begun and never finished Azure throws away itself, after a week or when the next upload of the blob is
+    finished.
 
     Attributes:
+        account: Whose container it is.
         attempts: How often a request is made that Azure cannot answer right now.
     """
 
+    account: AzureAccount
     attempts: int = 4
 
     scheme: ClassVar[str] = "az"
@@ -145,6 +145,7 @@ class AzureLake(BucketLake):
     @cached_property
     def _container(self) -> Any:
         return _service(
+            self.account,
             retry_policy=ExponentialRetry(
                 initial_backoff=1, increment_base=2, retry_total=self.attempts - 1, random_jitter_range=1
             ),
@@ -155,26 +156,23 @@ class AzureLake(BucketLake):
         ).get_container_client(self.bucket)
 
 
-def _service(**how: Any) -> BlobServiceClient:
-    """A client with the account that the variables name.
+def _service(account: AzureAccount, **how: Any) -> BlobServiceClient:
+    """A client of an account.
 
     Raises:
-        ClientAuthenticationError: They name none. Nothing of a value is told.
+        ClientAuthenticationError: None is named. Nothing of a value is told.
     """
-    said = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").strip()
-    account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "").strip()
-    key = os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", "").strip()
     try:
-        if said:
-            return BlobServiceClient.from_connection_string(said, **how)
+        if account.connection_string:
+            return BlobServiceClient.from_connection_string(account.connection_string, **how)
     except (ValueError, KeyError):
         raise ClientAuthenticationError("AZURE_STORAGE_CONNECTION_STRING is no connection string") from None
-    if not account:
+    if not account.name:
         raise ClientAuthenticationError("no account is named")
     from azure.identity import DefaultAzureCredential
 
-    credential: Any = key or DefaultAzureCredential()
-    return BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential, **how)
+    credential: Any = account.key or DefaultAzureCredential()
+    return BlobServiceClient(f"https://{account.name}.blob.core.windows.net", credential=credential, **how)
 
 
 def _if_still(held: Held | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 #: What `TAXI_LAKE_URL` takes beside a folder.
@@ -41,6 +41,21 @@ class BucketPlace:
     prefix: str
     endpoint: str | None = None
     region: str | None = None
+
+
+@dataclass(frozen=True)
+class AzureAccount:
+    """A storage account, as Azure's own variables name it; its library leaves them to programs to read.
+
+    Attributes:
+        name: Its name.
+        key: Its key; empty for Azure's default credentials (a login, a workload's or a machine's identity).
+        connection_string: All of it in one, in place of the two.
+    """
+
+    name: str = ""
+    key: str = field(default="", repr=False)
+    connection_string: str = field(default="", repr=False)
 
 
 def bucket_place(url: str) -> BucketPlace | None:

@@ -22,6 +22,7 @@ from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import Publication, RawFile
 from taxi_platform.core.source.inspection import inspect
 from taxi_platform.core.source.sample import write_month
+from taxi_platform.settings import Settings
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file, numbered_file
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, put_month
 
@@ -49,7 +50,7 @@ def url(request: pytest.FixtureRequest) -> Generator[str, None, None]:
 
 @pytest.fixture
 def lake(url: str, tmp_path: Path) -> Lake:
-    return open_lake(url, tmp_path / "cache")
+    return open_lake(url, tmp_path / "cache", azure=Settings.from_env().azure)
 
 
 def test_a_month_comes_back_byte_for_byte_with_its_lineage(lake: Lake, tmp_path: Path) -> None:
