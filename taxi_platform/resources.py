@@ -20,6 +20,7 @@ from taxi_platform.core.files import work_folder
 from taxi_platform.core.google import GoogleClients, ServiceAccount
 from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.lake.layers import MonthLayers, lineages_in
+from taxi_platform.core.lake.places import AzureAccount
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
@@ -72,10 +73,14 @@ class LakeResource(dg.ConfigurableResource):
     url: str
     cache_dir: str
     gcp_credentials: str = ""
+    azure_name: str = ""
+    azure_key: str = ""
+    azure_connection_string: str = ""
 
     def open(self) -> Lake:
         """The lake."""
-        return open_lake(self.url.strip(), Path(self.cache_dir), google_clients(self.gcp_credentials))
+        azure = AzureAccount(self.azure_name.strip(), self.azure_key.strip(), self.azure_connection_string.strip())
+        return open_lake(self.url.strip(), Path(self.cache_dir), google_clients(self.gcp_credentials), azure)
 
     def held(self, contract: TripContract, month: Month) -> ParquetFile | None:
         """The object a month has now; None if there is none, or one that is no whole Parquet file.
@@ -232,6 +237,9 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
             url=shown("TAXI_LAKE_URL", settings.lake_url),
             cache_dir=str(settings.data_dir / ".lake"),
             gcp_credentials=credentials,
+            azure_name=shown("AZURE_STORAGE_ACCOUNT_NAME", settings.azure_name),
+            azure_key=shown("AZURE_STORAGE_ACCOUNT_KEY", settings.azure_key),
+            azure_connection_string=shown("AZURE_STORAGE_CONNECTION_STRING", settings.azure_connection_string),
         ),
         "warehouse": WarehouseResource(
             url=shown("TAXI_WAREHOUSE_URL", settings.warehouse_url), gcp_credentials=credentials

@@ -18,16 +18,16 @@ from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.google import key_of
+from taxi_platform.core.lake.places import ACCEPTED, AzureAccount, is_bucket
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, lake_folder, local_path, mask_url
 from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
+from taxi_platform.spread import refuse_stores_of_one_machine
 
 LARGEST_SAMPLE = 20_000_000
 LONGEST_KEPT = 36_500
-# https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?")
 #: A URL with a slip of the pen would be a folder of that name.
-_NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
+_NO_FOLDER = re.compile(r"\w+:|(gs|s3|az|file|https?)//")
 #: As SQLAlchemy names a driver.
 _DRIVER = re.compile(r"postgres(ql)?\+\w+://")
 #: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
@@ -46,6 +46,9 @@ class Settings:
     lake_url: str = field(default="", repr=False)
     warehouse_url: str = field(default="", repr=False)
     gcp_credentials: str = field(default="", repr=False)
+    azure_name: str = ""
+    azure_key: str = field(default="", repr=False)
+    azure_connection_string: str = field(default="", repr=False)
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     automation: bool = False
     ui_url: str = "http://localhost:3000"
@@ -60,6 +63,11 @@ class Settings:
             object.__setattr__(self, "lake_url", str(self.data_dir / "lake"))
         if not self.warehouse_url:
             object.__setattr__(self, "warehouse_url", f"duckdb:///{self.data_dir / 'warehouse.duckdb'}")
+
+    @property
+    def azure(self) -> AzureAccount:
+        """The account of a lake in Azure."""
+        return AzureAccount(self.azure_name, self.azure_key, self.azure_connection_string)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -87,7 +95,9 @@ class Settings:
             )
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
         settings = cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
-        settings._refuse_paths(environ.get("DAGSTER_HOME", "").strip())
+        home = environ.get("DAGSTER_HOME", "").strip()
+        settings._refuse_paths(home)
+        refuse_stores_of_one_machine(Path(home) if home else None, settings.lake_url, settings.warehouse_url)
         return settings
 
     def _refuse_paths(self, dagster_home: str) -> None:
@@ -178,9 +188,9 @@ def _lake_url(name: str, value: str) -> str:
     if "://" not in value and not _NO_FOLDER.match(value):
         _data_dir(name, value)
         return value
-    if _BUCKET.fullmatch(value) or ("://" in value and _is_local(value)):
+    if is_bucket(value) or ("://" in value and _is_local(value)):
         return value
-    raise _malformed(name, value, "a folder, file:///…, or gs://bucket[/prefix]")
+    raise _malformed(name, value, f"a folder, file:///…, {ACCEPTED}")
 
 
 def _warehouse_url(name: str, value: str) -> str:
@@ -209,6 +219,10 @@ def _gcp_credentials(name: str, value: str) -> str:
         accepted = "a service account's key: the JSON of its key file, as it is or in base64"
         # Nothing of the value, and so not `from` what could not read it.
         raise _malformed(name, "***", accepted) from None
+    return value
+
+
+def _as_it_is(_: str, value: str) -> str:
     return value
 
 
@@ -254,6 +268,10 @@ _READERS = {
     "TAXI_LAKE_URL": ("lake_url", _lake_url),
     "TAXI_WAREHOUSE_URL": ("warehouse_url", _warehouse_url),
     "TAXI_GCP_CREDENTIALS": ("gcp_credentials", _gcp_credentials),
+    # Azure's own names, which its library leaves to programs to read.
+    "AZURE_STORAGE_ACCOUNT_NAME": ("azure_name", _as_it_is),
+    "AZURE_STORAGE_ACCOUNT_KEY": ("azure_key", _as_it_is),
+    "AZURE_STORAGE_CONNECTION_STRING": ("azure_connection_string", _as_it_is),
     "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
     "TAXI_AUTOMATION": ("automation", _automation),
     "TAXI_UI_URL": ("ui_url", _ui_url),

@@ -76,7 +76,7 @@ BAD_CALLS = {
         environment={"TAXI_WAREHOUSE_URL": "duckdb:///{folder}/file"},
     ),
     "a lake of no known kind": Call(
-        ("TAXI_LAKE_URL='s3://bucket' is not usable", "gs://bucket"), environment={"TAXI_LAKE_URL": "s3://bucket"}
+        ("TAXI_LAKE_URL='hdfs://bucket' is not usable", "gs://bucket"), environment={"TAXI_LAKE_URL": "hdfs://bucket"}
     ),
     "a warehouse of no known kind": Call(
         ("TAXI_WAREHOUSE_URL='mysql://me:***@host/db' is not usable", "duckdb:///path"),

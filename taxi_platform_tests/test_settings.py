@@ -116,8 +116,25 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
             for value in ("0", "-1", "1.5", "many", "1e3", "20000001", "٣", "9" * 5_000)
         ),
-        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, or gs://bucket[/prefix]"),
-        ("TAXI_LAKE_URL", "s3://bucket", "gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, gs://bucket[/prefix]"),
+        *(
+            ("TAXI_LAKE_URL", value, "s3://bucket[/prefix][?endpoint=…&region=…], or az://container[/prefix]")
+            for value in (
+                "hdfs://bucket",
+                "s3://",
+                "s3://My_Bucket/prefix",
+                "s3:/bucket",
+                "s3//bucket",
+                "s3://bucket?endpoint=ftp://host",
+                "s3://bucket?endpoint=http://host/path",
+                "s3://bucket?region=",
+                "s3://bucket?region=a&region=b",
+                "s3://bucket?profile=mine",
+                "az://",
+                "az://no--hyphens",
+                "az://container?sv=2024",
+            )
+        ),
         ("TAXI_LAKE_URL", "gs:/bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs//bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs://My Bucket/prefix", "gs://bucket[/prefix]"),
@@ -165,6 +182,10 @@ def test_an_empty_value_counts_as_not_set(name: str, empty: str) -> None:
     [
         ("TAXI_SOURCE", "ftp://user:hunter2@example.com"),
         ("TAXI_LAKE_URL", "s3://user:hunter2@bucket"),
+        ("TAXI_LAKE_URL", "s3://bucket?endpoint=http://user:hunter2@host"),
+        ("TAXI_LAKE_URL", "s3://bucket?endpoint=http://host?key=hunter2"),
+        ("TAXI_LAKE_URL", "s3://bucket?region=a&secret=hunter2"),
+        ("TAXI_LAKE_URL", "az://container?sig=hunter2"),
         ("TAXI_WAREHOUSE_URL", "mysql://user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql+psycopg2://user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql//user:hunter2@host/db"),

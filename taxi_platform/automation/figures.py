@@ -126,7 +126,9 @@ def figures_of(
 
 def _objects(settings: Settings, contract: TripContract) -> int | None:
     try:
-        lake = open_lake(settings.lake_url, settings.data_dir / ".lake", google_clients(settings.gcp_credentials))
+        lake = open_lake(
+            settings.lake_url, settings.data_dir / ".lake", google_clients(settings.gcp_credentials), settings.azure
+        )
         return len(lake.versions(contract))
     except LakeError:
         return None

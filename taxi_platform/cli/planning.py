@@ -113,7 +113,7 @@ class Planner:
     def _stored(self) -> dict[Month, str] | None:
         it = self.settings
         try:
-            return open_lake(it.lake_url, it.data_dir / ".lake", google_clients(it.gcp_credentials)).versions(
+            return open_lake(it.lake_url, it.data_dir / ".lake", google_clients(it.gcp_credentials), it.azure).versions(
                 self.contract
             )
         except LakeError as error:

@@ -20,6 +20,7 @@ _EDITIONS = f"{_CORE}.editions"
 _FOLDER = f"{_CORE}.lake.folder"
 _BUCKET = f"{_CORE}.lake.bucket"
 _GCS = f"{_CORE}.lake.gcs"
+_S3 = f"{_CORE}.lake.s3"
 _DUCKDB = f"{_CORE}.warehouse.duckdb"
 _POSTGRES = f"{_CORE}.warehouse.postgres"
 _SCHEMA = f"{_CORE}.warehouse.postgres.schema"
@@ -99,6 +100,14 @@ FOLDER = (
     Point("after the lake's rename", Spot(_FILES, "publish", "_sync_folder(", called_by="FolderLake.put")),
 )
 
+_FETCHING = (
+    Point(
+        "while the object is fetched",
+        Spot(_BUCKET, "BucketLake._fetch", CALL),
+        Spot(_BUCKET, "BucketLake._fetch", RETURN),
+    ),
+    Point("object fetched, not in the cache", Spot(_BUCKET, "BucketLake._fetch", "publish(copy, path)")),
+)
 UPLOADING = Point(
     "while the object is uploaded",
     Spot(_GCS, "GCSLake._send", "blob.upload_from_file("),
@@ -109,12 +118,20 @@ GCS = (
     Point("before the object is uploaded", Spot(_GCS, "GCSLake._send", CALL)),
     UPLOADING,
     Point("object uploaded, its checksum not compared", Spot(_GCS, "GCSLake._send", RETURN)),
-    Point(
-        "while the object is fetched",
-        Spot(_BUCKET, "BucketLake._fetch", CALL),
-        Spot(_BUCKET, "BucketLake._fetch", RETURN),
-    ),
-    Point("object fetched, not in the cache", Spot(_BUCKET, "BucketLake._fetch", "publish(copy, path)")),
+    *_FETCHING,
+)
+
+UPLOADING_TO_S3 = Point(
+    "while the object is put",
+    Spot(_S3, "S3Lake._send", "self._client.put_object("),
+    Spot(_S3, "S3Lake._send", RETURN),
+)
+S3 = (
+    *_FILES_OF_A_MONTH,
+    Point("before the object is put", Spot(_S3, "S3Lake._send", CALL)),
+    UPLOADING_TO_S3,
+    Point("object put, its checksum not compared", Spot(_S3, "S3Lake._send", RETURN)),
+    *_FETCHING,
 )
 
 BETWEEN_DELETE_AND_INSERT = Point(

@@ -21,6 +21,7 @@ from google.cloud import bigquery
 from psycopg import sql
 
 from real_servers.postgres import postgres_server
+from real_servers.s3 import S3Server, s3_server
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
 from taxi_platform_tests.core.warehouse.bigquery_server import PROJECT, BigQueryServer, bigquery_server
 from taxi_platform_tests.faults import points
@@ -124,6 +125,32 @@ class GcsLake:
 
 
 @dataclass
+class S3Bucket:
+    """A lake in an S3."""
+
+    server: S3Server
+    bucket: str = ""
+
+    def __post_init__(self) -> None:
+        self.bucket = self.server.new_bucket()
+
+    @property
+    def url(self) -> str:
+        """See `Lake.url`."""
+        return self.server.url(self.bucket)
+
+    def objects(self) -> Mapping[str, bytes]:
+        """See `Lake.objects`."""
+        client = self.server.client()
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        names = [it["Key"] for page in pages for it in page.get("Contents", [])]
+        return {name: client.get_object(Bucket=self.bucket, Key=name)["Body"].read() for name in names}
+
+    def age(self) -> None:
+        """See `Lake.age`: nothing here has an age that counts."""
+
+
+@dataclass
 class DuckDBFile:
     """A DuckDB file."""
 
@@ -223,6 +250,22 @@ def _google() -> Generator[tuple[GoogleStorage, BigQueryServer], None, None]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def _s3() -> Generator[S3Server, None, None]:
+    """An S3; the environment of this process and its children has its account."""
+    with s3_server() as server:
+        account = server.environment()
+        before = {name: os.environ.get(name) for name in account}
+        os.environ.update(account)
+        try:
+            yield server
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
+
+
 class Servers:
     """The servers behind the stores, each started when it is first asked for."""
 
@@ -274,6 +317,13 @@ COMBINATIONS = {
             PostgresDatabase(servers.running(postgres_server).new_database()),
         ),
         (*points.FOLDER, *points.POSTGRES),
+    ),
+    "s3+postgres": Combination(
+        lambda servers, folder: (
+            S3Bucket(servers.running(_s3)),
+            PostgresDatabase(servers.running(postgres_server).new_database()),
+        ),
+        (*points.S3, *points.POSTGRES),
     ),
     "gcs+bigquery": Combination(lambda servers, folder: _in_google(servers), (*points.GCS, *points.BIGQUERY)),
 }

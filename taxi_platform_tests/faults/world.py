@@ -286,9 +286,9 @@ class World:
         return (self.data / ".lake").glob(f"*/{LAKE_KEYS[MONTH]}/*")
 
     def _paths_now(self) -> set[str]:
-        """Every file and folder; an object in the cache is named after its generation."""
+        """Every file and folder; an object in the cache is named after its version."""
         paths = (str(path.relative_to(self.data)) for path in self.data.rglob("*"))
-        return {re.sub(r"^(\.lake/.*/)\d+(\.parquet)$", r"\1*\2", path) for path in paths}
+        return {re.sub(r"^(\.lake/.*/)[\da-f]+(-\d+)?(\.parquet)$", r"\1*\3", path) for path in paths}
 
 
 @contextmanager

@@ -8,9 +8,12 @@ from typing import Protocol
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
+from taxi_platform.core.lake.places import ACCEPTED, AzureAccount, BucketPlace, bucket_place
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.urls import lake_folder, mask_url
+
+_NOBODY = AzureAccount()
 
 
 class Lake(Protocol):
@@ -93,22 +96,20 @@ class Lake(Protocol):
         ...
 
 
-def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lake:
+def open_lake(url: str, cache: Path, google: GoogleClients | None = None, azure: AzureAccount = _NOBODY) -> Lake:
     """The lake that `TAXI_LAKE_URL` names.
 
     Args:
         url: What the setting says.
         cache: A folder for objects that have to be brought here to be read.
         google: Makes Google's clients; with the credentials their libraries find by default.
+        azure: The storage account of a lake in Azure.
 
     Raises:
         LakeError: No lake of this kind is built in.
     """
-    if url.startswith("gs://"):
-        from taxi_platform.core.lake.gcs import GCSLake
-
-        bucket, _, prefix = url.removeprefix("gs://").partition("/")
-        return GCSLake(bucket, prefix.strip("/"), cache, google or ApplicationDefault())
+    if place := bucket_place(url):
+        return _open_bucket(place, cache, google or ApplicationDefault(), azure)
 
     from taxi_platform.core.lake.folder import FolderLake
 
@@ -117,9 +118,38 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
         raise LakeError(
             "no lake of this kind is built in",
             where=mask_url(url),
-            fix="set TAXI_LAKE_URL to a folder or to gs://bucket/prefix",
+            fix=f"set TAXI_LAKE_URL to a folder, {ACCEPTED}",
         )
     return FolderLake(folder.absolute())
+
+
+def _open_bucket(place: BucketPlace, cache: Path, google: GoogleClients, azure: AzureAccount) -> Lake:
+    """The lake in a bucket; the client of its service is imported now, and by nobody else.
+
+    Raises:
+        LakeError: The service's client is not installed.
+    """
+    where = (place.bucket, place.prefix, cache)
+    try:
+        if place.scheme == "s3":
+            from taxi_platform.core.lake.s3 import S3Lake
+
+            return S3Lake(*where, place.endpoint, place.region)
+        if place.scheme == "az":
+            from taxi_platform.core.lake.azure import AzureLake
+
+            return AzureLake(*where, azure)
+    except ModuleNotFoundError as error:
+        extra = {"s3": "s3", "az": "azure"}[place.scheme]
+        raise LakeError(
+            f"a lake in {place.scheme}:// needs packages that are not installed",
+            where=f"{place.scheme}://{place.bucket}",
+            cause=str(error),
+            fix=f"pip install 'taxi-platform[{extra}]'",
+        ) from None
+    from taxi_platform.core.lake.gcs import GCSLake
+
+    return GCSLake(*where, google)
 
 
 def not_held(contract: TripContract, month: Month, where: str) -> NotHeldError:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
+from urllib.parse import quote
 
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
@@ -38,7 +39,7 @@ class Checksum:
     """What the service and we both know of an object's bytes.
 
     Attributes:
-        value: As the service writes it.
+        value: As the service writes it; empty where it knows none, of an object that somebody else put there.
         size: In bytes.
     """
 
@@ -309,6 +310,8 @@ class BucketLake(ABC):
     def _is_whole(self, path: Path, held: Held) -> bool:
         """Whether a file is there and equal to the object."""
         try:
+            if not held.checksum.value:
+                return path.stat().st_size == held.checksum.size
             with path.open("rb") as stream:
                 return self._hashes(stream)[1] == held.checksum
         except FileNotFoundError:
@@ -323,6 +326,12 @@ class BucketLake(ABC):
     def _uri_of(self, key: str) -> str:
         name = f"{self.prefix}/{key}".lstrip("/")
         return f"{self.scheme}://{self.bucket}/{name}"
+
+
+def in_ascii(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What an object says of itself, as a header can say it; a URL stays the same URL."""
+    printable = "".join(map(chr, range(0x20, 0x7F)))
+    return {name: quote(value, safe=printable) for name, value in metadata.items()}
 
 
 def _metadata(file: ParquetFile) -> dict[str, str]:

@@ -95,8 +95,8 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_kind_of_lake_that_is_not_built_in_is_a_clear_error() -> None:
-    with pytest.raises(LakeError, match=r"s3://bucket/prefix.*Fix: set TAXI_LAKE_URL"):
-        open_lake("s3://bucket/prefix", Path("cache"))
+    with pytest.raises(LakeError, match=r"hdfs://bucket/prefix.*Fix: set TAXI_LAKE_URL"):
+        open_lake("hdfs://bucket/prefix", Path("cache"))
 
 
 def put(lake: FolderLake, month: Month, rows: int, folder: Path) -> None:
