@@ -12,16 +12,16 @@ from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.lake.layers import MonthLayers, lineages_in, pinned_months, quarantine_name
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import RawFile, open_source
+from taxi_platform_tests.core.lake.test_lakes import LAKES
 from taxi_platform_tests.core.warehouse.months import contract_of, numbered_file
 
 GREEN, MONTH = load_catalog().trips["green"], Month(2021, 1)
 LOG = logging.getLogger("taxi_platform.tests")
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=[it for it in LAKES if it != "file URL"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
-    url = str(tmp_path / "lake") if request.param == "folder" else f"gs://{request.getfixturevalue('bucket')}/layers"
-    return open_lake(url, tmp_path / "cache")
+    return open_lake(LAKES[request.param](request), tmp_path / "cache")
 
 
 @pytest.fixture
