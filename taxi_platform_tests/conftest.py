@@ -1,6 +1,7 @@
 """Servers that several areas of the tests need: started when the first test asks, one for each worker or module."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Generator
@@ -13,6 +14,7 @@ import pytest
 from real_servers.azure import AzureServer, NoAzuriteError, azure_server
 from real_servers.postgres import PostgresServer, postgres_server
 from real_servers.s3 import S3Server, s3_server
+from taxi_platform.instance import prepare
 from taxi_platform_tests.core.warehouse.bigquery_live import live_dataset
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer, bigquery_server
 
@@ -53,6 +55,20 @@ def azure(azure_process: AzureServer, monkeypatch: pytest.MonkeyPatch) -> AzureS
     for name, value in azure_process.environment().items():
         monkeypatch.setenv(name, value)
     return azure_process
+
+
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's folder as the first command of `taxi` leaves it: to make its tables takes two seconds."""
+    home = tmp_path_factory.mktemp("prepared") / "dagster"
+    prepare(home, os.environ | {"DAGSTER_HOME": str(home)})
+    return home
+
+
+@pytest.fixture
+def dagster_is_there(tmp_path: Path, prepared_home: Path) -> None:
+    """The data folder `data` of a test is not new to the platform: Dagster's folder is in it."""
+    shutil.copytree(prepared_home, tmp_path / "data" / "dagster")
 
 
 @pytest.fixture(scope="module")
