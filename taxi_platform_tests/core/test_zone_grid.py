@@ -62,8 +62,8 @@ def hard_places(shapes: dict[int, Geometry], count: int, seed: int) -> Iterator[
     yield "beside corners", corners[at] + random.choice([1e-12, -1e-12, 1e-9, -1e-9, 1e-6, -1e-6], (count, 2))
     share = random.choice([0.25, 0.5, 1 / 3, 0.9], (count, 1))
     yield "on sides", corners[at] * (1 - share) + corners[at + 1] * share
-    lines = np.array([west - CELL, south - CELL]) + CELL * random.integers(0, 600, (count, 2))
-    yield "on lines of the grid", lines
+    lines = np.array([west - CELL, south - CELL], dtype=np.float64) + CELL * random.integers(0, 600, (count, 2))
+    yield "on lines of the grid", lines.astype(np.float64)
 
 
 def test_the_grid_says_what_shapely_says_of_zones_of_any_shape() -> None:
