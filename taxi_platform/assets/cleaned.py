@@ -21,6 +21,7 @@ from taxi_platform.assets.metadata import (
     rules_metadata,
     table_metadata,
 )
+from taxi_platform.assets.reference import shapes_file
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, RuleAction, TripContract
 from taxi_platform.core.cleaning import clean, moves
 from taxi_platform.core.editions import held_still
@@ -79,7 +80,15 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                 # Who pins an edition means it, however few rows it has.
                 meant = config.fewer_rows_are_meant or bool(choice and choice.pinned and choice.sha256 == raw.sha256)
                 with held_still(files.about, raw):
-                    result = clean(contract, month, raw, actions, work, fewer_rows_are_meant=meant)
+                    result = clean(
+                        contract,
+                        month,
+                        raw,
+                        actions,
+                        work,
+                        fewer_rows_are_meant=meant,
+                        shapes=shapes_file(workspace),
+                    )
                 before = workspace.kept("cleaned", contract.dataset, month)
                 turned_away = workspace.kept("quarantine", contract.dataset, month)
                 moved = moves(turned_away, result.quarantine, work)
@@ -87,12 +96,15 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                 context.log.info(f"{contract.dataset} {month}: {result.summary}{f'; {moved}' if moved else ''}")
                 if unknown := result.cleaned.lineage.unknown_columns:
                     context.log.warning(f"{contract.dataset} {month}: columns no contract knows: {listed(unknown)}")
+                if result.zones:
+                    context.log.info(f"{contract.dataset} {month}: zones are {result.zones}")
                 about = (
                     rules_metadata(result)
                     | column_lineage("raw", contract, sources)
                     | {
                         "moved by this replay": str(moved or "nothing to compare with: another file, or the first run"),
                     }
+                    | ({"zones": result.zones} if result.zones else {})
                     | change_metadata(before.lineage if before else None, result.cleaned.lineage)
                     | edition_metadata(contract, layers, (before, turned_away), result, work)
                 )

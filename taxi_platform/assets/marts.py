@@ -5,8 +5,10 @@ as a part of their runs: a month is whole without it, costs no second more, and 
 months as have changed.
 """
 
+import importlib.util
 import time
 import warnings
+from typing import Any
 
 import dagster as dg
 
@@ -82,7 +84,8 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
                 "months": len(rows),
                 "seconds": round(time.monotonic() - started, 3),
                 "dagster/column_lineage": _lineage(mart, catalog),
-            },
+            }
+            | _picture(mart, store, Month.parse(max(rows))),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=_CHECK,
@@ -101,6 +104,16 @@ def differences(mart: Mart, catalog: Catalog, store: Warehouse, month: Month) ->
     from taxi_platform.marts.query import conserved_query, unlike
 
     return [*unlike(store.ask(conserved_query(mart, catalog, store, month), f"{mart.name} {month}"), mart)]
+
+
+def _picture(mart: Mart, store: Warehouse, month: Month) -> dict[str, Any]:
+    """Metadata that shows a month of the mart; none where what draws it, the extra `report`, is not installed."""
+    if not all(map(importlib.util.find_spec, ("altair", "vl_convert"))):
+        return {}
+    from taxi_platform.report.picture import picture_of
+
+    with reported(f"{mart.name} {month}"):
+        return {"picture": dg.MetadataValue.md(picture_of(mart, store, month))}
 
 
 def _lineage(mart: Mart, catalog: Catalog) -> dg.TableColumnLineage:

@@ -16,7 +16,7 @@ from taxi_platform.core.catalog.model import SOURCE_MONTH
 from taxi_platform.core.files import write_text
 from taxi_platform.core.urls import lake_folder
 from taxi_platform.core.warehouse import Warehouse
-from taxi_platform.core.zone_shapes import plan_of_squares, read_shapes
+from taxi_platform.core.zone_shapes import COARSE, plan_of_squares, read_shapes
 from taxi_platform.failures import reported
 from taxi_platform.marts import Mart
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
@@ -54,7 +54,7 @@ def build_page_asset(marts: Sequence[Mart], catalog: Catalog) -> dg.AssetsDefini
             store, folder = warehouse.open(catalog, context.run.run_id), Path(workspace.data_dir) / "report"
             figures, shapes = figures_of(store), shapes_file(workspace)
             names = zone_names(store, catalog, figures)
-            published = read_shapes(shapes.read_bytes(), str(shapes)) if shapes.exists() else None
+            published = read_shapes(shapes.read_bytes(), str(shapes), COARSE) if shapes.exists() else None
             html = page_of(
                 figures,
                 names,

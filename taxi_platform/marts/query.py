@@ -70,6 +70,13 @@ def conserved_query(mart: Mart, catalog: Catalog, warehouse: Warehouse, month: M
     return _in_words_of(warehouse, _reading(both, mart, catalog, warehouse, month))
 
 
+def summed_query(mart: Mart, column: str, by: str, warehouse: Warehouse, month: Month) -> str:
+    """The query for a column of a mart's month added up: its columns are `dataset`, `by`, and the sum."""
+    names, total = dict.fromkeys([_DATASET, by]), exp.func("sum", exp.column(column)).as_(column)
+    query = exp.select(*names, total).from_(_table(warehouse, mart)).where(_is_of(month)).group_by(*names)
+    return _in_words_of(warehouse, query)
+
+
 def column_sources(mart: Mart, catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
     """What each column of a mart is made of: (table, column) pairs, as its query says."""
     contracts = mart.datasets(catalog)
