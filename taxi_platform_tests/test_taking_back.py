@@ -92,8 +92,10 @@ def test_the_sensor_asks_for_a_replaced_month_unless_it_is_pinned(platform: Plat
     sensor = build_publication_sensor(platform.catalog.trips["green"], platform.catalog, dg.DefaultSensorStatus.RUNNING)
 
     def asked() -> set[str]:
-        context = dg.build_sensor_context(instance=platform.instance, resources=resources)
-        requests = sensor(context).run_requests or []
+        context = dg.build_sensor_context(
+            instance=platform.instance, resources=resources, repository_def=platform.defs.get_repository_def()
+        )
+        requests = sensor.evaluate_tick(context).run_requests or []
         return {str(it.partition_key) for it in requests}
 
     layers = layers_of(platform)
