@@ -12,6 +12,7 @@ from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.lake.layers import MonthLayers, lineages_in, pinned_months, quarantine_name
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import RawFile, open_source
+from taxi_platform.settings import Settings
 from taxi_platform_tests.core.lake.test_lakes import LAKES
 from taxi_platform_tests.core.warehouse.months import contract_of, numbered_file
 
@@ -21,7 +22,7 @@ LOG = logging.getLogger("taxi_platform.tests")
 
 @pytest.fixture(params=[it for it in LAKES if it != "file URL"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
-    return open_lake(LAKES[request.param](request), tmp_path / "cache")
+    return open_lake(LAKES[request.param](request), tmp_path / "cache", azure=Settings.from_env().azure)
 
 
 @pytest.fixture
