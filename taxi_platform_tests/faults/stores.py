@@ -84,7 +84,9 @@ class FolderLake:
 
     def objects(self) -> Mapping[str, bytes]:
         """See `Lake.objects`; what is half done has another suffix."""
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in self.root.rglob("*.parquet")}
+        files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
+        shown = {name: path for name, path in files.items() if not any(it.startswith(".") for it in name.split("/"))}
+        return {name: path.read_bytes() for name, path in shown.items() if name.endswith(".parquet") or name[0] == "_"}
 
     def age(self) -> None:
         """See `Lake.age`: nothing here has an age that counts."""
