@@ -19,7 +19,8 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, Ex
 
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake.azure_reasons import code_of, explained
-from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError, in_ascii
+from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
+from taxi_platform.core.lake.metadata import in_ascii
 from taxi_platform.core.lake.places import AzureAccount
 
 #: Bytes of a block. A blob has up to 50,000 of them: a month may have 400 GB.

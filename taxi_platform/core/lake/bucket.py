@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
-from urllib.parse import quote
 
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import publish, work_folder
 from taxi_platform.core.lake import changed_meanwhile, month_of_key, not_as_cleaned, not_held, object_key
+from taxi_platform.core.lake.metadata import metadata_of
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 
@@ -102,7 +102,7 @@ class BucketLake(ABC):
     def put(self, contract: TripContract, month: Month, file: ParquetFile) -> str:
         """See `Lake.put`."""
         changed = partial(not_as_cleaned, contract, month)
-        return self._put(object_key(contract, month), file.path, file.sha256, partial(_metadata, file), changed)
+        return self._put(object_key(contract, month), file.path, file.sha256, partial(metadata_of, file), changed)
 
     def get(self, contract: TripContract, month: Month) -> ParquetFile:
         """See `Lake.get`."""
@@ -326,27 +326,6 @@ class BucketLake(ABC):
     def _uri_of(self, key: str) -> str:
         name = f"{self.prefix}/{key}".lstrip("/")
         return f"{self.scheme}://{self.bucket}/{name}"
-
-
-def in_ascii(metadata: Mapping[str, str]) -> dict[str, str]:
-    """What an object says of itself, as a header can say it; a URL stays the same URL."""
-    printable = "".join(map(chr, range(0x20, 0x7F)))
-    return {name: quote(value, safe=printable) for name, value in metadata.items()}
-
-
-def _metadata(file: ParquetFile) -> dict[str, str]:
-    """What an object says of itself to whoever lists the bucket."""
-    lineage = file.lineage
-    return {
-        "sha256": file.sha256,
-        "rows": str(file.rows),
-        "dataset": lineage.dataset,
-        "month": lineage.month,
-        "source_url": lineage.source_url,
-        "source_etag": lineage.source_etag,
-        "source_sha256": lineage.source_sha256,
-        "contract_version": lineage.contract_version,
-    }
 
 
 def _clear_away(kept: Path) -> None:

@@ -18,7 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from taxi_platform.core.errors import LakeError
-from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError, in_ascii
+from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
+from taxi_platform.core.lake.metadata import in_ascii
 from taxi_platform.core.lake.s3_reasons import code_of, explained, status_of
 
 #: Bytes of a part, and of what is sent in one request. S3 takes 10,000 parts: a month may have 160 GB.
