@@ -85,8 +85,8 @@ class FolderLake:
     def objects(self) -> Mapping[str, bytes]:
         """See `Lake.objects`; what is half done has another suffix."""
         files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
-        shown = {name: path for name, path in files.items() if not any(it.startswith(".") for it in name.split("/"))}
-        return {name: path.read_bytes() for name, path in shown.items() if name.endswith(".parquet") or name[0] == "_"}
+        layers = {name for name in files if name.startswith("_") and "/." not in name}
+        return {name: it.read_bytes() for name, it in files.items() if name in layers or name.endswith(".parquet")}
 
     def age(self) -> None:
         """See `Lake.age`: nothing here has an age that counts."""
