@@ -1,7 +1,7 @@
 """Azure Blob Storage on this machine: azurite, Microsoft's own stand-in, from npm.
 
 It knows ETag conditions and the checksums of blocks. It takes a node and the registry; where either is missing, whoever
-asks is told so. It is installed once, into a folder that is kept between sessions.
+asks is told so. It is installed once, into a folder that is kept for the next time.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _installed(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     program = cache / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     done = cache / f"azurite-{AZURITE}"
-    with FileLock(cache / ".lock"):  # several workers of a session may ask at once
+    with FileLock(cache / ".lock"):  # several workers may ask at once
         if not done.exists():
             command = ["npm", "install", "--no-audit", "--no-fund", "--no-save"]
             command += [f"--prefix={cache}", f"azurite@{AZURITE}"]
