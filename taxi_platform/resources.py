@@ -26,6 +26,7 @@ from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform.core.warehouse.identity import store_of
+from taxi_platform.core.zone_shapes import shapes_below
 from taxi_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class WorkspaceResource(dg.ConfigurableResource):
     def files(self, dataset: str, month: Month) -> MonthFiles:
         """A month's places."""
         return MonthFiles(Path(self.data_dir), dataset, month)
+
+    @property
+    def shapes(self) -> Path:
+        """Where the shapes of the zones are, if anybody has fetched them."""
+        return shapes_below(Path(self.data_dir))
 
     def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
         """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
@@ -211,8 +217,14 @@ def google_clients(key: str) -> GoogleClients:
 
 def lake_of(settings: Settings) -> LakeResource:
     """The lake, for who works without Dagster's resources."""
-    cache = str(settings.data_dir / ".lake")
-    return LakeResource(url=settings.lake_url, cache_dir=cache, gcp_credentials=settings.gcp_credentials)
+    return LakeResource(
+        url=settings.lake_url,
+        cache_dir=str(settings.data_dir / ".lake"),
+        gcp_credentials=settings.gcp_credentials,
+        azure_name=settings.azure_name,
+        azure_key=settings.azure_key,
+        azure_connection_string=settings.azure_connection_string,
+    )
 
 
 def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:

@@ -1,5 +1,6 @@
 """What another machine can do with an empty data folder, the lake, the warehouse and Dagster's records."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import dagster as dg
 import pytest
 
 from taxi_platform.core.files import sha256_of
+from taxi_platform.core.zone_shapes import shapes_below
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import Platform
 
@@ -72,6 +74,23 @@ def test_a_month_that_was_only_cleaned_reaches_the_lake_from_a_machine_that_has_
     assert second.parquet("cleaned", "green", MONTH).rows == 2
     (object_,) = (tmp_path / "lake" / "green_trips").rglob("*.parquet")
     assert sha256_of(object_) == first.parquet("cleaned", "green", MONTH).sha256
+
+
+@pytest.mark.parametrize("has_shapes", [True, False])
+def test_a_month_whose_zones_were_derived_is_made_again_with_them_or_it_is_told(
+    machine: Callable[..., Platform], tmp_path: Path, capfd: pytest.CaptureFixture[str], has_shapes: bool
+) -> None:
+    first, second, month = machine("first", "sample"), machine("second"), "2014-05"
+    first.run("taxi_zone_shapes_job")
+    alone(first, month, "raw", "cleaned", "quarantine")
+    if has_shapes:
+        (second.data_dir / "reference").mkdir(parents=True)
+        shutil.copy(shapes_below(first.data_dir), second.data_dir / "reference")
+    capfd.readouterr()
+    alone(second, month, "lake")
+    is_same = second.parquet("cleaned", "green", month).sha256 == first.parquet("cleaned", "green", month).sha256
+    assert is_same == has_shapes
+    assert ("byte for byte" in capfd.readouterr().err) != has_shapes
 
 
 def test_a_machine_with_an_older_month_takes_what_another_has_made_since(

@@ -21,7 +21,6 @@ from taxi_platform.assets.metadata import (
     rules_metadata,
     table_metadata,
 )
-from taxi_platform.assets.reference import shapes_file
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, RuleAction, TripContract
 from taxi_platform.core.cleaning import clean, moves
 from taxi_platform.core.editions import held_still
@@ -87,7 +86,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                         actions,
                         work,
                         fewer_rows_are_meant=meant,
-                        shapes=shapes_file(workspace),
+                        shapes=workspace.shapes,
                     )
                 before = workspace.kept("cleaned", contract.dataset, month)
                 turned_away = workspace.kept("quarantine", contract.dataset, month)

@@ -29,7 +29,6 @@ from taxi_platform.automation.watch import Turn, Watch
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
-from taxi_platform.core.lake.layers import pinned_months
 from taxi_platform.core.month import Month
 from taxi_platform.core.showing import listed
 from taxi_platform.core.source import NotPublishedError, Publication, RetryPolicy, SourceError, UnavailableError
@@ -81,8 +80,11 @@ def build_publication_sensor(
         requests: list[dg.RunRequest] = []
         reasons: list[str] = []
         failed: SourceError | None = None
-        for month, turn in _turns(contract, today, here, busy | pinned(context, lake, contract), memory):
+        for month, turn in _turns(contract, today, here, busy, memory):
             memory = memory.having_looked_at(month, turn)
+            if is_pinned(context, lake, contract, month):
+                reasons.append(f"{month} is pinned")
+                continue
             try:
                 found = store.probe(contract, month)
                 stored = UNKNOWN if there is None else there.get(month)
@@ -148,15 +150,13 @@ def objects(
         return None
 
 
-def pinned(
-    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, lake: LakeResource, contract: TripContract
-) -> set[Month]:
-    """The months that stay what they are, whatever the source publishes; a run would not change them either."""
+def is_pinned(context: dg.SensorEvaluationContext, lake: LakeResource, contract: TripContract, month: Month) -> bool:
+    """Whether a month stays what it is, whatever the source publishes; a run would not change it either."""
     try:
-        return pinned_months(lake.open(), contract.dataset)
+        return lake.layers(contract.dataset, month).is_pinned
     except LakeError as error:
         context.log.warning(str(error))
-        return set()
+        return False
 
 
 def _cause(found: Publication, before: Publication | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from taxi_platform.core.errors import TaxiPlatformError
@@ -20,6 +21,11 @@ FINE, COARSE = 6, 4
 _ID = "locationid"
 
 Geometry = dict[str, Any]
+
+
+def shapes_below(data_dir: Path) -> Path:
+    """Where the shapes are kept in a data folder."""
+    return data_dir / "reference" / FILE
 
 
 def read_shapes(text: str | bytes, where: str, digits: int = FINE) -> dict[int, Geometry]:

@@ -15,6 +15,7 @@ from taxi_platform.core.lake.layers import MonthLayers
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import RawFile
+from taxi_platform.core.zone_shapes import shapes_below
 from taxi_platform.failures import reported
 from taxi_platform.handed_on import CONTENT, name_handed_on, name_of_latest
 from taxi_platform.io_managers.loading import load_files, load_raw, months_of
@@ -132,7 +133,7 @@ class ParquetIOManager(dg.IOManager):
         context.log.info(f"{files.about}: cleaning edition {choice.sha256[:12]} of the lake once more")
         raw = layers.bring(choice.sha256, self._data_dir / "raw", context.log)
         with work_folder(self._data_dir / "cleaned" / files.dataset, str(files.month)) as work:
-            result = clean(contract, files.month, raw, contract.actions(), work)
+            result = clean(contract, files.month, raw, contract.actions(), work, shapes=shapes_below(self._data_dir))
             again = {"cleaned": result.cleaned, "quarantine": result.quarantine}[layer]
             if made is not None and again.rows != made[1]:
                 raise TaxiPlatformError(
@@ -140,6 +141,11 @@ class ParquetIOManager(dg.IOManager):
                     about=files.about,
                     cause="it was made elsewhere by other rules, or by another version of the contract",
                     fix=f"materialize cleaned/{contract.table} here, with the rules that are meant",
+                )
+            if made is not None and again.sha256 != made[0]:
+                context.log.warning(
+                    f"{files.about}: the {layer} rows are not byte for byte what was made last; "
+                    f"zones are {result.zones or 'those that TLC published'}"
                 )
             return files.publish(result.cleaned, result.quarantine, since)[layer]
 

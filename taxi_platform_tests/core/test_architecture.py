@@ -18,7 +18,7 @@ ABOVE_CORE = {"dagster", "dagster_gcp", "dagster_postgres", "dagster_shared"}
 HEAVY = {"google", "boto3", "botocore", "azure", "psycopg", "psycopg2", "pandas", "matplotlib", "sqlalchemy"}
 
 #: Modules that need the client of a store.
-STORES = {"gcs", "s3", "s3_reasons", "azure", "azure_reasons", "postgres", "bigquery"}
+STORES = {"gcs", "crc32c", "s3", "s3_reasons", "azure", "azure_reasons", "postgres", "bigquery"}
 
 modules = sorted(PACKAGE.rglob("*.py"))
 core_modules = sorted((PACKAGE / "core").rglob("*.py"))

@@ -20,7 +20,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, Ex
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake.azure_reasons import code_of, explained
 from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
-from taxi_platform.core.lake.metadata import in_ascii
+from taxi_platform.core.lake.metadata import content_type_of, in_ascii
 from taxi_platform.core.lake.places import AzureAccount
 
 #: Bytes of a block. A blob has up to 50,000 of them: a month may have 400 GB.
@@ -101,7 +101,7 @@ class AzureLake(BucketLake):
                 raise _ChangedError
             done: Any = blob.commit_block_list(
                 blocks,
-                content_settings=ContentSettings("application/vnd.apache.parquet", content_md5=digest.raw()),
+                content_settings=ContentSettings(content_type_of(name), content_md5=digest.raw()),
                 metadata=in_ascii(metadata),
                 validate_content=True,
                 **_if_still(replaces),

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar, cast
 
-import google_crc32c
 import requests
 from google.api_core import exceptions as api
 from google.api_core.retry import if_transient_error
@@ -21,6 +19,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.google import GoogleClients, explained, made
 from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
+from taxi_platform.core.lake.crc32c import CRC32C
+from taxi_platform.core.lake.metadata import content_type_of
 
 _CHUNK = 8 << 20
 #: Seconds until somebody picks up the phone. Longer than that it is a wrong number.
@@ -29,19 +29,6 @@ _CONNECT = 10.0
 _REQUEST = 120.0
 #: Seconds in which a look at what is there succeeds, or is given up.
 _LOOK = 20.0
-
-
-class _CRC32C:
-    """Google's checksum of whole objects."""
-
-    def __init__(self) -> None:
-        self._checksum: Any = cast(Any, google_crc32c.Checksum)()
-
-    def update(self, data: bytes, /) -> None:
-        self._checksum.update(data)
-
-    def value(self) -> str:
-        return b64encode(self._checksum.digest()).decode()
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ class GCSLake(BucketLake):
     failures: ClassVar[tuple[type[Exception], ...]] = (api.GoogleAPICallError, ValueError)
 
     def _new_digest(self) -> Digest:
-        return _CRC32C()
+        return CRC32C()
 
     def _look(self, name: str) -> Held | None:
         blob = self._bucket.get_blob(name, timeout=(_CONNECT, _REQUEST), retry=self._patient.with_predicate(_may_pass))
@@ -83,7 +70,7 @@ class GCSLake(BucketLake):
             blob.upload_from_file(
                 stream,
                 size=checksum.size,
-                content_type="application/vnd.apache.parquet",
+                content_type=content_type_of(name),
                 if_generation_match=int(replaces.version) if replaces else 0,
                 checksum=None,
                 timeout=_REQUEST,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,12 @@ class MonthLayers:
                 fix="remove that object, then run the month again",
             ) from error
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the month stays what it is, whatever the source publishes."""
+        choice = self.choice()
+        return choice is not None and choice.pinned
+
     def choose(self, sha256: str, *, pinned: bool) -> None:
         """Say which edition the month is made of."""
         before = self.choice()
@@ -218,15 +225,14 @@ def quarantine_name(dataset: str, month: Month) -> str:
     return f"_quarantine/{dataset}/{month}.parquet"
 
 
-def pinned_months(lake: Lake, dataset: str) -> set[Month]:
-    """The months of a dataset that stay what they are, whatever the source publishes.
+def editions_held(lake: Lake, dataset: str) -> Counter[Month]:
+    """How many editions of each month of a dataset are kept.
 
     Raises:
         LakeError: The lake cannot be reached.
     """
     names = lake.list_objects(f"_raw/{dataset}/")
-    months = {Month.parse(name.split("/")[2]) for name in names if name.endswith(f"/{_CHOICE}")}
-    return {it for it in months if (choice := MonthLayers(lake, dataset, it).choice()) is not None and choice.pinned}
+    return Counter(Month.parse(name.split("/")[2]) for name in names if name.endswith(f"/{PROVENANCE}"))
 
 
 def lineages_in(lake: Lake, dataset: str, months: set[Month]) -> dict[Month, Lineage]:

@@ -7,6 +7,20 @@ from urllib.parse import quote
 
 from taxi_platform.core.parquet import ParquetFile
 
+#: What an object is to who fetches it with a browser, by how its name ends.
+_CONTENT_TYPES = {
+    "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+    "html": "text/html; charset=utf-8",
+    "csv": "text/csv",
+    "gz": "application/gzip",
+}
+
+
+def content_type_of(name: str) -> str:
+    """The media type of an object, by its name."""
+    return _CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+
 
 def in_ascii(metadata: Mapping[str, str]) -> dict[str, str]:
     """What an object says of itself, as a header can say it; a URL stays the same URL."""

@@ -4,22 +4,21 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar
 
-import google_crc32c
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
-from taxi_platform.core.lake.metadata import in_ascii
+from taxi_platform.core.lake.crc32c import CRC32C
+from taxi_platform.core.lake.metadata import content_type_of, in_ascii
 from taxi_platform.core.lake.s3_reasons import code_of, explained, status_of
 
 #: Bytes of a part, and of what is sent in one request. S3 takes 10,000 parts: a month may have 160 GB.
@@ -35,19 +34,6 @@ _OVERTAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "
 _LOST = {"NoSuchUpload", "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 #: What a service says of a wish it does not know, and of one that is not allowed.
 _NOT_FOR_US = {"AccessDenied", "NotImplemented", "MethodNotAllowed"}
-
-
-class _CRC32C:
-    """The checksum of whole objects that S3 checks, of objects in parts too."""
-
-    def __init__(self) -> None:
-        self._checksum: Any = cast(Any, google_crc32c.Checksum)()
-
-    def update(self, data: bytes, /) -> None:
-        self._checksum.update(data)
-
-    def value(self) -> str:
-        return b64encode(self._checksum.digest()).decode()
 
 
 @dataclass(frozen=True)
@@ -71,7 +57,7 @@ class S3Lake(BucketLake):
     failures: ClassVar[tuple[type[Exception], ...]] = (ClientError, BotoCoreError)
 
     def _new_digest(self) -> Digest:
-        return _CRC32C()
+        return CRC32C()
 
     def _look(self, name: str) -> Held | None:
         try:
@@ -96,7 +82,7 @@ class S3Lake(BucketLake):
             "Bucket": self.bucket,
             "Key": name,
             "Metadata": in_ascii(metadata),
-            "ContentType": "application/vnd.apache.parquet",
+            "ContentType": content_type_of(name),
         }
         try:
             if checksum.size > _PART:
@@ -120,7 +106,7 @@ class S3Lake(BucketLake):
         parts: list[dict[str, Any]] = []
         try:
             while part := stream.read(_PART):
-                digest = _CRC32C()
+                digest = CRC32C()
                 digest.update(part)
                 sums = {"ChecksumCRC32C": digest.value()}
                 number = len(parts) + 1

@@ -1,6 +1,8 @@
 """What every lake keeps of a month beside its trips: raw editions, the choice among them, and the quarantine."""
 
 import logging
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import sha256_of
 from taxi_platform.core.lake import Lake, open_lake
-from taxi_platform.core.lake.layers import MonthLayers, lineages_in, pinned_months, quarantine_name
+from taxi_platform.core.lake.layers import MonthLayers, lineages_in, quarantine_name
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import RawFile, open_source
+from taxi_platform.resources import lake_of
 from taxi_platform.settings import Settings
 from taxi_platform_tests.core.lake.test_lakes import LAKES
 from taxi_platform_tests.core.warehouse.months import contract_of, numbered_file
@@ -22,7 +25,10 @@ LOG = logging.getLogger("taxi_platform.tests")
 
 @pytest.fixture(params=[it for it in LAKES if it != "file URL"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
-    return open_lake(LAKES[request.param](request), tmp_path / "cache", azure=Settings.from_env().azure)
+    url = LAKES[request.param](request)
+    # As commands open it: with all that the settings say, an account among it.
+    given = {**os.environ, "TAXI_LAKE_URL": url, "TAXI_DATA_DIR": str(tmp_path)}
+    return lake_of(Settings.from_env(given)).open()
 
 
 @pytest.fixture
@@ -86,15 +92,16 @@ def test_what_is_pinned_stays_chosen_whatever_is_fetched(layers: MonthLayers, tm
         layers.keep(raw)
     assert layers.choice() is None
     layers.taken(first)
-    assert pinned_months(layers.lake, "green") == set()
+    assert not layers.is_pinned
     layers.choose(first.sha256, pinned=True)
     layers.taken(second)
 
     choice = layers.choice()
     assert choice
     assert (choice.sha256, choice.pinned) == (first.sha256, True)
-    assert pinned_months(layers.lake, "green") == {MONTH}
-    assert pinned_months(layers.lake, "yellow") == set()
+    assert layers.is_pinned
+    assert not replace(layers, dataset="yellow").is_pinned
+    assert not replace(layers, month=MONTH.next).is_pinned
     layers.choose(first.sha256, pinned=False)
     layers.taken(second)
     choice = layers.choice()
