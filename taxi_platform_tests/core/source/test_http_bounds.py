@@ -202,7 +202,7 @@ def test_a_deadline_that_ends_while_an_answer_is_awaited_tells_what_failed_befor
         return Answer(503)
 
     server.serve(PATH, fails_and_then_says_nothing)
-    with pytest.raises(UnavailableError, match="does not come to the end of its headers; .*HTTP 503"):
+    with pytest.raises(UnavailableError, match=r"does not come to the end of its headers; .*HTTP 503"):
         fetch(server.url, replace(BRIEF, attempts=5))
 
 
