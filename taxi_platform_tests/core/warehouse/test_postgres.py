@@ -548,17 +548,13 @@ def columns_of(url: str, relation: str) -> list[str]:
         return [name for (name,) in found.fetchall()]
 
 
-def wait_for(url: str, statement: LiteralString) -> None:
-    """Wait until a query has rows."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        while not connection.execute(statement).fetchall():
-            time.sleep(0.01)
-
-
-_SLOWLY = """
-CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$
+_HELD = """
+CREATE TABLE public.may_go ();
+CREATE FUNCTION public.held() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN WHILE NOT EXISTS (SELECT FROM public.may_go) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END $$
 """
+#: Somebody has written, and is held before he commits.
+HELD = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 
 
 @pytest.mark.parametrize("kind", ["reference", "mart"])
@@ -576,15 +572,27 @@ def test_of_two_loads_of_one_small_table_at_once_the_rows_of_the_last_are_all_th
 
     replace()
     table = zones.table if kind == "reference" else mart.table
-    query(url, _SLOWLY)
+    query(url, _HELD)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE TRIGGER it AFTER INSERT ON taxi.{} EXECUTE FUNCTION public.slowly()").format(
+            sql.SQL("CREATE TRIGGER it AFTER INSERT ON taxi.{} EXECUTE FUNCTION public.held()").format(
                 sql.Identifier(table)
             )
         )
-    with ThreadPoolExecutor(2) as pool:  # the second one comes while the first has written, and has not committed
-        assert [it.result() for it in [pool.submit(replace), pool.submit(replace)]] == [2, 2]
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(replace)]
+        wait_for(url, HELD)
+        loads.append(pool.submit(replace))
+        wait_for(url, WAITING)
+        query(url, "INSERT INTO public.may_go DEFAULT VALUES")
+        assert [it.result() for it in loads] == [2, 2]
     with psycopg.connect(url) as connection:
         counted = sql.SQL("SELECT count(*) FROM taxi.{}").format(sql.Identifier(table))
         assert connection.execute(counted).fetchall() == [(2,)]
+
+
+def wait_for(url: str, statement: LiteralString) -> None:
+    """Wait until a query has rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute(statement).fetchall():
+            time.sleep(0.01)
