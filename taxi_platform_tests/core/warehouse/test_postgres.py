@@ -579,12 +579,14 @@ def test_of_two_loads_of_one_small_table_at_once_the_rows_of_the_last_are_all_th
                 sql.Identifier(table)
             )
         )
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(url, autocommit=True) as connection:
         loads = [pool.submit(replace)]
         wait_for(url, HELD)
         loads.append(pool.submit(replace))
-        wait_for(url, WAITING)
-        query(url, "INSERT INTO public.may_go DEFAULT VALUES")
+        # By one connection: the second load waits for the first a little while at a time, and must be let go meanwhile.
+        while not connection.execute(WAITING).fetchall():
+            time.sleep(0.005)
+        connection.execute("INSERT INTO public.may_go DEFAULT VALUES")
         assert [it.result() for it in loads] == [2, 2]
     with psycopg.connect(url) as connection:
         counted = sql.SQL("SELECT count(*) FROM taxi.{}").format(sql.Identifier(table))
