@@ -341,7 +341,7 @@ def test_a_table_that_is_taken_after_it_was_looked_at_is_not_waited_for_for_ever
         read = "SELECT note FROM taxi.probe_trips"
         reading = pool.submit(Session(url, patience=0.3).read, "no rows", read, pa.schema([("note", pa.string())]))
         try:
-            with pytest.raises(WarehouseError, match="no rows.*lock timeout"):
+            with pytest.raises(WarehouseError, match=r"no rows.*lock timeout"):
                 reading.result(timeout=60)
         finally:
             other.rollback()
