@@ -170,6 +170,9 @@ class Store:
             kind = "VIEW" if "view" in self.table(dataset, name) else "TABLE"
             if partition:
                 condition = self._partition(self.table(dataset, name), partition)
+                rows = f"SELECT 1 FROM {_name(dataset, name)} WHERE {condition} LIMIT 1"
+                if not self._con.execute(rows).fetchall():  # nobody says what Google does: the worse is tried
+                    raise RefusedError(404, "notFound", f"Not found: Table {self.project}:{dataset}.{name}${partition}")
                 self._con.execute(f"DELETE FROM {_name(dataset, name)} WHERE {condition}")
                 return
             self._con.execute(f"DROP {kind} {_name(dataset, name)}")

@@ -168,6 +168,24 @@ def test_columns_and_labels_people_added_to_the_table_stay(
     assert "PATCH" not in {method for method, _ in server.requests}, "what is as it should be is not said again"
 
 
+def test_a_change_that_somebody_else_makes_in_this_very_moment_stays_beside_ours(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    theirs, dataset = {"labels": {"team": "analysts"}}, warehouse.dataset.name
+    server.meanwhile.append(lambda: server.store.patch_table(dataset, TABLE, theirs, None))
+    grown = contract_of({**COLUMNS, **PLACES, "cbd_congestion_fee": "float64"})
+    warehouse.replace_month(grown, JANUARY, month_file(grown, JANUARY, [{"trip_number": 1}], tmp_path / "g"))
+    assert not server.meanwhile
+    assert server.table(url, TABLE)["labels"] == {"dataset": "probe", "team": "analysts"}
+    assert "cbd_congestion_fee" in warehouse.columns_of(grown)
+
+
+def test_a_text_becomes_a_label_that_bigquery_takes() -> None:
+    assert tables.label("Run 7/Ü") == "run_7__"
+    assert tables.label("x" * 64) == "x" * 63
+
+
 def test_a_table_without_partitions_is_named_and_left_alone(warehouse: BigQueryWarehouse, january: ParquetFile) -> None:
     fields = [SchemaField("source_month", "DATE"), SchemaField("trip_number", "INT64")]
     warehouse.dataset.client.create_table(bigquery.Table(warehouse.dataset.table(TABLE), schema=fields))
