@@ -211,6 +211,13 @@ def test_nobody_hears_twice_of_a_cause_in_the_quiet_period(
     assert len(endpoint.news()) == 1
 
 
+def test_the_quiet_period_ends_with_its_last_second() -> None:
+    memory, alert, began = alerts.Memory(since=0), alerts.Alert("green 2021-01", "step raw", "why"), 1_700_000_000.0
+    ends = began + QUIET.total_seconds()
+    told = [bool(memory.failed(alert, set(), {"raw"}, at)) for at in (began, ends - 1, ends, ends + 1)]
+    assert told == [True, False, True, False]
+
+
 def test_of_a_month_that_is_asked_for_until_it_arrives_nobody_hears_twice_of_the_same_cause(
     instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
 ) -> None:
