@@ -218,6 +218,15 @@ def test_the_quiet_period_ends_with_its_last_second() -> None:
     assert told == [True, False, True, False]
 
 
+def test_a_failure_that_nobody_heard_of_is_forgotten_when_it_has_recovered() -> None:
+    memory, alert, began = alerts.Memory(since=0), alerts.Alert("green 2021-01", "step raw", "why"), 1_700_000_000.0
+    assert memory.failed(alert, set(), {"raw"}, began)
+    assert memory.succeeded(alert.about, {"raw"}, "well")
+    assert not memory.failed(alert, set(), {"raw"}, began + 60), "so soon after, it waits"
+    assert not memory.succeeded(alert.about, {"raw"}, "well")
+    assert not memory.overdue(began + QUIET.total_seconds()), "and there is nothing left to tell"
+
+
 def test_of_a_month_that_is_asked_for_until_it_arrives_nobody_hears_twice_of_the_same_cause(
     instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
 ) -> None:

@@ -451,6 +451,8 @@ def test_a_store_or_a_dataset_without_a_view_with_zones_has_nothing_to_compare(u
     assert open_warehouse(url, zones).measure_zone_view(placed, JANUARY) is None
     assert open_warehouse(url, zones).measure_zone_view(bare, JANUARY) is None
     assert open_warehouse(url).measure_zone_view(placed, JANUARY) is None
+    with pytest.raises(WarehouseError, match=r"has no table .*never_loaded_trips"):  # and not: it has no view
+        open_warehouse(url, zones).measure_zone_view(contract_of({**COLUMNS, **PLACES}, "never_loaded"), JANUARY)
 
 
 def test_different_months_from_two_processes_at_once_both_arrive(
