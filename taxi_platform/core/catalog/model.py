@@ -298,21 +298,29 @@ class ReferenceContract(TableContract):
     Attributes:
         name: The table's name.
         file: The file it is published as.
-        rows: How many rows it has.
+        rows: How many rows it has; None where it grows.
         key: The column that tells its rows apart: no row lacks it, and no two have the same value in it.
+        key_within: The column among whose equal values the key does so, such as a month; None: among all rows.
     """
 
     kind: Literal["reference"]
     name: Identifier
     file: str
-    rows: int
+    rows: int | None = None
     key: Identifier
+    key_within: Identifier | None = None
 
     @model_validator(mode="after")
-    def _key_is_a_required_column(self) -> Self:
-        if self.key not in {column.name for column in self.columns if column.required}:
-            raise ValueError(f"the key, {self.key}, must be one of the columns, and required")
+    def _keys_are_required_columns(self) -> Self:
+        for key in self.keys:
+            if key not in {column.name for column in self.columns if column.required}:
+                raise ValueError(f"the key, {key}, must be one of the columns, and required")
         return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that together tell the rows apart, in the order rows are shown by."""
+        return (self.key_within, self.key) if self.key_within else (self.key,)
 
     @property
     def table(self) -> str:
