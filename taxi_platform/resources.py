@@ -22,6 +22,7 @@ from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.lake.layers import MonthLayers, lineages_in
 from taxi_platform.core.lake.places import AzureAccount
 from taxi_platform.core.month import Month
+from taxi_platform.core.official.at_hand import OfficialFigures
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
@@ -46,6 +47,11 @@ class WorkspaceResource(dg.ConfigurableResource):
     def shapes(self) -> Path:
         """Where the shapes of the zones are, if anybody has fetched them."""
         return shapes_below(Path(self.data_dir))
+
+    @property
+    def official(self) -> OfficialFigures:
+        """What TLC reports, as far as anybody has fetched it."""
+        return OfficialFigures(Path(self.data_dir))
 
     def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
         """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
