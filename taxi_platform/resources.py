@@ -23,6 +23,7 @@ from taxi_platform.core.lake.layers import MonthLayers, lineages_in
 from taxi_platform.core.lake.places import AzureAccount
 from taxi_platform.core.month import Month
 from taxi_platform.core.official.at_hand import OfficialFigures
+from taxi_platform.core.official.bases import TABLE as BASES_REPORT
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
@@ -151,7 +152,8 @@ class WarehouseResource(dg.ConfigurableResource):
 
     def open(self, catalog: Catalog, run: str = "") -> Warehouse:
         """The warehouse, as used by a run."""
-        return open_warehouse(self.url.strip(), catalog.zones, google_clients(self.gcp_credentials), run)
+        google, bases = google_clients(self.gcp_credentials), catalog.reports.get(BASES_REPORT)
+        return open_warehouse(self.url.strip(), catalog.zones, google, run, bases)
 
 
 class AlertsResource(dg.ConfigurableResource):

@@ -68,9 +68,7 @@ def build_report_asset(contract: ReferenceContract, catalog: Catalog) -> dg.Asse
         metadata=table_metadata(contract, contract.columns),
         io_manager_key="reference_io_manager",
     )
-    def report(
-        context: dg.AssetExecutionContext, source: SourceResource, workspace: WorkspaceResource
-    ) -> pa.Table:
+    def report(context: dg.AssetExecutionContext, source: SourceResource, workspace: WorkspaceResource) -> pa.Table:
         with reported(contract.table):
             fetched = source.open(catalog).fetch_reference(contract, context.log)
             raw = fetched.raw

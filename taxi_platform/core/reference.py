@@ -55,7 +55,7 @@ class Made:
 
     Attributes:
         of: The columns that are read for it.
-        by: Makes its values of theirs.
+        by: Makes its values of theirs, or raises ValueError.
     """
 
     of: tuple[Column, ...]
@@ -70,9 +70,7 @@ class _UnfitError(Exception):
         self.cause, self.fix = cause, fix
 
 
-def read_reference_file(
-    contract: ReferenceContract, raw: RawFile, made: Mapping[str, Made] | None = None
-) -> pa.Table:
+def read_reference_file(contract: ReferenceContract, raw: RawFile, made: Mapping[str, Made] | None = None) -> pa.Table:
     """Read a reference table's file: see `read_reference_text`.
 
     Raises:
@@ -111,7 +109,12 @@ def read_reference_text(
 
         def values(column: Column) -> pa.Array[Any]:
             if (how := (made or {}).get(column.name)) is not None:
-                return how.by(*(_values(it, header, lines) for it in how.of))
+                try:
+                    return how.by(*(_values(it, header, lines) for it in how.of))
+                except ValueError as error:
+                    raise _UnfitError(
+                        f"{column.name} cannot be made of its {' and '.join(it.name for it in how.of)}: {error}"
+                    ) from error
             return _values(column, header, lines)
 
         columns = {column.name: values(column) for column in contract.columns}

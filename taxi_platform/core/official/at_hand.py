@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,7 +47,8 @@ class OfficialFigures:
         """
         path = self._path(contract.table)
         with work_folder(path.parent, path.name) as work:
-            pq.write_table(rows.replace_schema_metadata({_SOURCE: source}), work / path.name)
+            told = rows.replace_schema_metadata({_SOURCE: source})
+            pq.write_table(told, work / path.name)  # pyright: ignore[reportUnknownMemberType]
             publish(work / path.name, path)
         return path
 
@@ -67,9 +69,9 @@ class OfficialFigures:
 
     def _rows(self, table: str, month: Month | None = None) -> pa.Table | None:
         path = self._path(table)
-        filters = [("report_month", "=", month.first_day)] if month else None
+        only: Any = [("report_month", "=", month.first_day)] if month else None
         try:
-            rows = pq.read_table(path, filters=filters)
+            rows = pq.read_table(path, filters=only)  # pyright: ignore[reportUnknownMemberType]
         except FileNotFoundError:
             return None
         except (OSError, pa.ArrowException) as error:  # no month stops at what it is only held against

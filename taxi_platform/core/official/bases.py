@@ -8,12 +8,12 @@ from 2018 on within 2.2 % but for 2019-01 (7.9 % too few), those before within 5
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import Column, ColumnType, ReferenceContract, TripContract
@@ -58,11 +58,11 @@ def reported_by_base(dataset: str, month: Month, report: pa.Table) -> dict[str, 
         month: The month.
         report: The rows of the table `fhv_base_report`, of this month at least.
     """
-    rows = report.filter(pc.equal(report["report_month"], pa.scalar(month.first_day)))
-    names = pc.utf8_upper(pc.utf8_trim_whitespace(rows["base_number"]))
     trips: dict[str, int] = {}
-    for name, count in zip(names.to_pylist(), rows["dispatched_trips"].to_pylist(), strict=True):
-        trips[name] = trips.get(name, 0) + (count or 0)
+    for row in report.to_pylist():
+        if row["report_month"] == month.first_day:
+            name = str(row["base_number"]).strip().upper()
+            trips[name] = trips.get(name, 0) + (row["dispatched_trips"] or 0)
     of_companies = {name: count for name, count in trips.items() if not name.startswith("B")}
     if dataset == "fhvhv":
         return of_companies if month >= FILES_PARTED else {}
@@ -125,5 +125,5 @@ def _off(trips: Mapping[str, int], reported: Mapping[str, int], total: int) -> s
 
 
 def _first_days(years: pa.Array[Any], months: pa.Array[Any]) -> pa.Array[Any]:
-    texts = [pc.utf8_lpad(pc.cast(it, pa.string()), width, "0") for it, width in ((years, 4), (months, 2))]
-    return pc.cast(pc.binary_join_element_wise(*texts, "01", "-"), pa.date32())
+    pairs: Iterable[tuple[Any, Any]] = zip(years.to_pylist(), months.to_pylist(), strict=True)
+    return pa.array([date(year, month, 1) for year, month in pairs], pa.date32())

@@ -94,7 +94,7 @@ def report_of(table: pa.Table, source: str = REPORT_URL) -> Report:
     names = ("report_month", "license_class", "trips_per_day", "farebox_per_day")
     months, classes, trips, money = (table[name].to_pylist() for name in names)
     rows = {
-        (name.strip(), f"{month:%Y-%m}"): (count, dollars)
+        (str(name).strip(), f"{month:%Y-%m}"): (count, dollars)
         for month, name, count, dollars in zip(months, classes, trips, money, strict=True)
         if count is not None
     }

@@ -6,6 +6,7 @@ one is asked for (https://dev.socrata.com/docs/paging.html). Such an address is 
 
 from __future__ import annotations
 
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def _count(page: bytes, about: str, url: str) -> int:
     from pyarrow import csv  # only who asks for pages waits for it to be imported
 
     try:
-        table = csv.read_csv(pa.BufferReader(page), parse_options=csv.ParseOptions(newlines_in_values=True))
+        table = csv.read_csv(io.BytesIO(page), parse_options=csv.ParseOptions(newlines_in_values=True))
     except pa.ArrowInvalid as error:
         raise _corrupt(about, url, f"a page is no CSV: {error}") from error
     return table.num_rows
