@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field, model_validator
 
 from taxi_platform.core.catalog.layout import Entry, Identifier, Layout, MonthField, SampleQuirks
+from taxi_platform.core.catalog.types import ColumnType
 from taxi_platform.core.errors import ContractError, TaxiPlatformError
 from taxi_platform.core.month import Month
 
@@ -27,45 +28,6 @@ from taxi_platform.core.month import Month
 EXTRA_COLUMNS = "extra_columns"
 #: The month of the file a row came from; the column every table is replaced by.
 SOURCE_MONTH = "source_month"
-
-
-class ColumnType(StrEnum):
-    """A canonical type; each engine maps it to its own."""
-
-    STRING = "string"
-    INT32 = "int32"
-    INT64 = "int64"
-    FLOAT64 = "float64"
-    TIMESTAMP = "timestamp"  # microseconds, New York wall clock, no zone: as TLC publishes it
-    DATE = "date"
-
-    @property
-    def arrow(self) -> pa.DataType:
-        """The Arrow type."""
-        return _ARROW[self]
-
-    @property
-    def duckdb(self) -> str:
-        """The DuckDB type."""
-        return _DUCKDB[self]
-
-
-_ARROW: dict[ColumnType, pa.DataType] = {
-    ColumnType.STRING: pa.string(),
-    ColumnType.INT32: pa.int32(),
-    ColumnType.INT64: pa.int64(),
-    ColumnType.FLOAT64: pa.float64(),
-    ColumnType.TIMESTAMP: pa.timestamp("us"),
-    ColumnType.DATE: pa.date32(),
-}
-_DUCKDB = {
-    ColumnType.STRING: "VARCHAR",
-    ColumnType.INT32: "INTEGER",
-    ColumnType.INT64: "BIGINT",
-    ColumnType.FLOAT64: "DOUBLE",
-    ColumnType.TIMESTAMP: "TIMESTAMP",
-    ColumnType.DATE: "DATE",
-}
 
 
 class Column(Entry):

@@ -125,5 +125,5 @@ def _off(trips: Mapping[str, int], reported: Mapping[str, int], total: int) -> s
 
 
 def _first_days(years: pa.Array[Any], months: pa.Array[Any]) -> pa.Array[Any]:
-    pairs: Iterable[tuple[Any, Any]] = zip(years.to_pylist(), months.to_pylist(), strict=True)
+    pairs: Iterable[Any] = zip(years.to_pylist(), months.to_pylist(), strict=True)
     return pa.array([date(year, month, 1) for year, month in pairs], pa.date32())
