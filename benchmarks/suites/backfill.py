@@ -12,7 +12,6 @@ from benchmarks.suites.jobs import execute, verified
 from benchmarks.world import MONTH, World
 
 
-
 def backfill(world: World) -> Suite:
     """The months of the plan, up to 2021-01."""
     count, rows = world.plan.backfill_months, world.plan.small_rows
