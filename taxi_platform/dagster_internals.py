@@ -105,7 +105,7 @@ def run_code_server(code_server: Sequence[str], loaded: str) -> None:
     from dagster._grpc import server
 
     forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload([loaded, server.start_run_in_subprocess.__module__])
+    forking.set_forkserver_preload([loaded, "dagster._grpc.impl"])
     server.__dict__["multiprocessing"] = SimpleNamespace(get_context=lambda _: forking, Process=forking.Process)
     _begin_code_servers_by(code_server)
     main()
