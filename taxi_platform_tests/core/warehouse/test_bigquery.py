@@ -163,6 +163,9 @@ def test_columns_and_labels_people_added_to_the_table_stay(
     assert comments["remark"] == "Ours."
     assert comments["cbd_congestion_fee"] == grown.column("cbd_congestion_fee").full_description
     assert warehouse.read_months(grown, [JANUARY]).column("cbd_congestion_fee").to_pylist() == [0.75]
+    server.requests.clear()
+    warehouse.replace_month(grown, JANUARY, month_file(grown, JANUARY, [], tmp_path / "again"))
+    assert "PATCH" not in {method for method, _ in server.requests}, "what is as it should be is not said again"
 
 
 def test_a_table_without_partitions_is_named_and_left_alone(warehouse: BigQueryWarehouse, january: ParquetFile) -> None:
@@ -405,6 +408,32 @@ def test_columns_of_the_table_that_a_month_lacks_are_null_whoever_added_them(
     assert [row["note"] for row in found] == ["Zürich 🚕"] * 3 + [None]
 
 
+def test_columns_that_hold_lists_are_left_to_bigquery_as_parquet_has_no_plain_null_of_them(
+    warehouse: BigQueryWarehouse,
+) -> None:
+    table = bigquery.Table(
+        warehouse.dataset.table(TABLE),
+        schema=[
+            SchemaField("tags", "STRING", mode="REPEATED"),
+            SchemaField("it", "RECORD"),
+            SchemaField("a", "STRING"),
+        ],
+    )
+    assert tables.others_of(warehouse.dataset, CONTRACT, table, []) == {"a": "VARCHAR"}
+
+
+def test_a_file_whose_footer_names_more_rows_than_are_staged_changes_nothing(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    file = one_trip(9, tmp_path)
+    assert file.rows == 1  # as the footer says; then the bytes become those of another month
+    month_file(CONTRACT, JANUARY, [], file.path)
+    with pytest.raises(WarehouseError, match="probe 2021-01: the store wrote 0 rows of 1; the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+
 def test_a_lookup_keeps_the_columns_people_added_to_it(warehouse: BigQueryWarehouse) -> None:
     warehouse.replace_reference(ZONES, zones())
     add_columns(warehouse, ZONES.table, SchemaField("remark", "STRING", description="Ours."))
@@ -576,6 +605,17 @@ def test_a_job_whose_number_is_taken_and_which_is_not_known_yet_is_found_and_not
     assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
     assert (server.lost, server.hidden) == (0, 0)
     assert len(server.jobs("load")) == 1
+
+
+def test_a_number_that_another_load_takes_in_this_very_moment_is_that_loads_and_ours_is_the_next(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.hidden = 1  # not there when it was looked for, and taken when it was asked for
+    warehouse.replace_month(CONTRACT, JANUARY, one_trip(9, tmp_path))
+    assert server.hidden == 0
+    assert [job["id"].rpartition("-")[2] for job in server.jobs("load")] == ["1", "2"]
+    assert numbers_in(warehouse) == [9]
 
 
 def test_a_month_that_is_loaded_more_often_than_bigquery_allows_in_a_day_is_told(

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 import pyarrow as pa
@@ -186,10 +187,12 @@ def test_columns_and_indexes_that_others_added_stay_and_work(
         url,
         """
         ALTER TABLE taxi.probe_trips
+            ADD COLUMN mistake text,
             ADD COLUMN remark text,
             ADD COLUMN loaded_by text NOT NULL DEFAULT current_user,
             ADD COLUMN fare_in_cents bigint GENERATED ALWAYS AS (fare_amount * 100) STORED,
             ADD COLUMN "Double" bigint GENERATED ALWAYS AS (trip_number * 2) VIRTUAL;
+        ALTER TABLE taxi.probe_trips DROP COLUMN mistake;
         CREATE INDEX ON taxi.probe_trips (vendor_id DESC, lower(note)) WHERE trip_number > 3;
         CREATE UNIQUE INDEX ON taxi.probe_trips (source_month, trip_number)
         """,
@@ -329,6 +332,46 @@ def test_whoever_has_the_whole_table_is_waited_for_with_words_and_not_for_ever(
         assert f"others hold taxi.probe_trips: pid {other.info.backend_pid} " in caplog.text
         assert "of 1 s at most" in caplog.text
     assert warehouse.measure_month(CONTRACT, JANUARY).rows == 10
+
+
+def test_a_table_that_is_taken_after_it_was_looked_at_is_not_waited_for_for_ever(url: str, tmp_path: Path) -> None:
+    load(PostgresWarehouse(url), tmp_path, JANUARY, "old")
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE taxi.probe_trips IN ACCESS EXCLUSIVE MODE")
+        read = "SELECT note FROM taxi.probe_trips"
+        reading = pool.submit(Session(url, patience=0.3).read, "no rows", read, pa.schema([("note", pa.string())]))
+        try:
+            with pytest.raises(WarehouseError, match=r"no rows.*lock timeout"):
+                reading.result(timeout=60)
+        finally:
+            other.rollback()
+
+
+def test_a_deadlock_with_others_is_undone_and_tried_again(postgres: PostgresServer, url: str) -> None:
+    query(url, "CREATE TABLE public.one (); CREATE TABLE public.two ()")
+    name = urlsplit(url).path.removeprefix("/")
+    # The server sees after so long who waits for whom, and ends whoever has asked: others shall not be it.
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET deadlock_timeout = '50ms'").format(sql.Identifier(name)))
+    session, tries = Session(url, patience=60), list[int]()
+    with (
+        psycopg.connect(url, autocommit=True) as ours,
+        psycopg.connect(host=str(postgres.data), port=postgres.port, user="postgres", dbname=name) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("SET deadlock_timeout = '1h'")
+        other.execute("LOCK TABLE public.one")
+
+        def both() -> None:
+            ours.execute("SET LOCAL lock_timeout = '60s'")
+            tries.append(1)
+            ours.execute("LOCK TABLE public.two")
+            if len(tries) == 1:
+                pool.submit(lambda: (other.execute("LOCK TABLE public.two"), other.commit()))
+                wait_for(url, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.two'::regclass")
+            ours.execute("LOCK TABLE public.one")
+
+        session.patiently(ours, "public.two", both)
+    assert len(tries) == 2
 
 
 def test_whose_turn_it_is_to_change_tables_is_named(url: str, tmp_path: Path) -> None:
@@ -579,12 +622,14 @@ def test_of_two_loads_of_one_small_table_at_once_the_rows_of_the_last_are_all_th
                 sql.Identifier(table)
             )
         )
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(url, autocommit=True) as connection:
         loads = [pool.submit(replace)]
         wait_for(url, HELD)
         loads.append(pool.submit(replace))
-        wait_for(url, WAITING)
-        query(url, "INSERT INTO public.may_go DEFAULT VALUES")
+        # By one connection: the second load waits for the first a little while at a time, and must be let go meanwhile.
+        while not connection.execute(WAITING).fetchall():
+            time.sleep(0.005)
+        connection.execute("INSERT INTO public.may_go DEFAULT VALUES")
         assert [it.result() for it in loads] == [2, 2]
     with psycopg.connect(url) as connection:
         counted = sql.SQL("SELECT count(*) FROM taxi.{}").format(sql.Identifier(table))
