@@ -6,6 +6,8 @@ Without `--concurrency` it executes as many months at once as the machine has co
 """
 
 import importlib
+import secrets
+import socket
 import sys
 
 import dagster as dg
@@ -39,8 +41,11 @@ def main(options: list[str]) -> None:
             )
         app, queue = launcher.celery, launcher.default_queue
     create_execute_job_task(app)
+    # Never used before: two machines may have one name, and a worker that was restarted has none of the runs it had.
+    name = f"taxi-{secrets.token_hex(4)}@{socket.gethostname()}"
+    places = str(Width.here().months)
     app.worker_main(
-        ["worker", "--queues", queue, "--concurrency", str(Width.here().months), "--loglevel", "INFO", *options]
+        ["worker", "--queues", queue, "--hostname", name, "--concurrency", places, "--loglevel", "INFO", *options]
     )
 
 

@@ -39,6 +39,8 @@ _CELERY = {
     # A worker asks for a month when it has a place for one: else months would wait behind others while machines idle.
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
+    # What a month prints is the month's, and captured with it.
+    "worker_redirect_stdouts": False,
     # However long the broker is away.
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
@@ -138,10 +140,10 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         if any(answers.values()):
             self._silent_since.pop(task, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        if worker in answers:  # it has ended meanwhile and said so, or the worker was restarted
-            if self._task(task).state != state:
+        if worker in answers:
+            if self._task(task).state != state:  # it has ended meanwhile, and said how
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
-            return CheckRunHealthResult(WorkerStatus.FAILED, f"worker {worker} was restarted, and has the run no more")
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"worker {worker} has the run no more")
         return self._judge_silence(task, worker)
 
     def _judge_silence(self, task: str, worker: str | None) -> CheckRunHealthResult:

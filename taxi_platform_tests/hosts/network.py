@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -65,20 +66,36 @@ class Host:
         """What its first process and all others wrote."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
-    def kill(self, pid: int, signal: int) -> None:
+    def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one of its processes, which it knows by another number than we do."""
+        os.kill(self._processes()[pid], how)
+
+    def has(self, pid: int) -> bool:
+        """Whether one of its processes is still there."""
+        return pid in self._processes()
+
+    def freeze(self) -> None:
+        """Stop every process of it, as a machine without memory does; nobody knows whether it is gone."""
+        for it in self._processes().values():
+            os.kill(it, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        for it in self._processes().values():
+            os.kill(it, signal.SIGCONT)
+
+    def _processes(self) -> dict[int, int]:
+        """Its processes: the number each has there, and here."""
         assert self.process is not None
-        (first, *_) = _children(self.process.pid)
-        ours = Path(f"/proc/{first}/ns/pid").readlink()
+        (first,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        space = Path(f"/proc/{first}/ns/pid").readlink()
+        found: dict[int, int] = {}
         for it in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                told = dict(
-                    line.split(":", 1) for line in (it / "status").read_text().splitlines() if line.startswith("NSpid")
-                )
-                if (it / "ns" / "pid").readlink() == ours and told["NSpid"].split()[-1] == str(pid):
-                    os.kill(int(it.name), signal)
-                    return
-        raise ProcessLookupError(f"{self.name} has no process {pid}")
+                if (it / "ns" / "pid").readlink() == space:
+                    (line,) = [it for it in (it / "status").read_text().splitlines() if it.startswith("NSpid")]
+                    found[int(line.split()[-1])] = int(it.name)
+        return found
 
 
 @dataclass(frozen=True)
@@ -133,8 +150,3 @@ def network(folder: Path, *names: str) -> Generator[Network, None, None]:
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-def _children(pid: int) -> list[int]:
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(it) for it in told]
