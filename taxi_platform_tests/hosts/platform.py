@@ -91,8 +91,11 @@ class Cluster:
 
     def host_of(self, run: str) -> Host | None:
         """The machine that executes a run, or did; None before it has begun."""
-        told = json.loads(self.run(run).tags.get("taxi/executed_by", "{}"))
-        if told.get("run") != run:  # of the run that this one tries again
+        return self._host_of(self.run(run))
+
+    def _host_of(self, run: dg.DagsterRun) -> Host | None:
+        told = json.loads(run.tags.get("taxi/executed_by", "{}"))
+        if told.get("run") != run.run_id:  # of the run that this one tries again
             return None
         return next(it for it in self.network.hosts if it.name == told["host"].split()[0])
 
@@ -135,8 +138,13 @@ class Cluster:
 
     def at_work(self, runs: list[str], host: Host | None = None) -> list[str]:
         """Those of some runs that are at work, on one machine or on any."""
-        begun = [it for it in runs if self.run(it).status is dg.DagsterRunStatus.STARTED]
-        return [it for it in begun if (there := self.host_of(it)) and host in (None, there)]
+        begun = self.instance.get_runs(dg.RunsFilter(run_ids=runs, statuses=[dg.DagsterRunStatus.STARTED]))
+        return [it.run_id for it in begun if (there := self._host_of(it)) and host in (None, there)]
+
+    def worker_answers(self, host: Host) -> bool:
+        """Whether a machine's worker is healthy, as the deployment asks it."""
+        command = [sys.executable, "-I", DEPLOY / "probe.py", "worker", host.name]
+        return not subprocess.run(command, env=self.shared, capture_output=True, check=False).returncode
 
     def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.web_port}/graphql"
@@ -203,13 +211,13 @@ def cluster(folder: Path, *names: str, rows: int) -> Generator[Cluster, None, No
         code = ["dagster", "api", "grpc", "--host", net.address, "--port", shared["DAGSTER_CODE_PORT"], *module]
         workspace = ["--workspace", str(DEPLOY / "workspace.yaml")]
         web = ["dagster-webserver", "--host", "127.0.0.1", "--port", str(up.web_port), *workspace]
-        for name, command in (("code", code), ("web", web), ("daemon", ["dagster-daemon", "run", *workspace])):
-            stack.enter_context(_process(up, name, command))
-            if name == "code":
-                for host in net.hosts:
-                    up.boot(host)
-                probe = [sys.executable, DEPLOY / "probe.py", "grpc", f"{net.address}:{shared['DAGSTER_CODE_PORT']}"]
-                wait(lambda: not subprocess.run(probe, capture_output=True, check=False).returncode, 120)
+        probe = [sys.executable, DEPLOY / "probe.py", "grpc", f"{net.address}:{shared['DAGSTER_CODE_PORT']}"]
+        stack.enter_context(_process(up, "code", code))
+        for host in net.hosts:
+            up.boot(host)
+        wait(lambda: not subprocess.run(probe, capture_output=True, check=False).returncode, 120)
+        stack.enter_context(_process(up, "web", web))
+        stack.enter_context(_process(up, "daemon", ["dagster-daemon", "run", *workspace]))
         wait(lambda: _answers(up.web_port), 120)
         for host in net.hosts:
             wait(lambda host=host: "ready." in host.said(), 120, host.said)

@@ -21,6 +21,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster, None, Non
 def test_months_are_whole_and_once_though_a_process_is_killed_and_a_machine_is_cut_off(up: Cluster) -> None:
     east, west = up.network.hosts
     runs = [up.launch(month) for month in MONTHS]
+    assert all(up.worker_answers(host) for host in (east, west))
     wait(lambda: up.at_work(runs, east) and up.at_work(runs, west), 120)
     cut_off, killed = up.at_work(runs, east)[0], up.at_work(runs, west)[0]
     east.cut()
