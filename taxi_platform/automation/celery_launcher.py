@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Seconds in which a worker may say nothing and count as alive: its machine may be busy, or its line down for a moment.
 SILENCE = 20.0
 #: Seconds for the answer to one question.
-_ANSWER = 1.0
+_ANSWER = 2.0
 #: Of Celery, beside what dagster-celery says.
 _CELERY = {
     # One month in a process: what it took of the memory goes with it, and a month that ends it takes no other along.
