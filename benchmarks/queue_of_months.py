@@ -10,8 +10,8 @@ of each part is a line: so much a month, and so much a row. `CONFIRMED` are case
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import simpy
@@ -66,23 +66,25 @@ class Platform:
     between: float = 0.25
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What came of it.
 
     Attributes:
         seconds: From the first month's being asked for to the last one's end.
-        waited: Seconds that all months together waited, by what for.
+        places: There were.
+        waited: Seconds of places in which nothing was done, by what was waited for.
     """
 
     seconds: float
+    places: int
     waited: dict[str, float]
 
     @property
     def bound_by(self) -> str:
-        """What was waited for most, beside a place: the next thing to raise."""
-        first = max(self.waited, key=lambda it: self.waited[it])
-        return first if self.waited[first] > 0.01 * self.seconds else "nothing"
+        """What was waited for most, if it was more than a fiftieth of all there was: the next thing to raise."""
+        most = max(self.waited, key=lambda it: self.waited[it])
+        return most if self.waited[most] > 0.02 * self.seconds * self.places else "the workers"
 
 
 def simulate(months: Sequence[int], costs: Costs, on: Platform) -> Outcome:
@@ -132,4 +134,70 @@ def simulate(months: Sequence[int], costs: Costs, on: Platform) -> Outcome:
 
     clock.process(queue())
     clock.run()
-    return Outcome(clock.now, waited)
+    return Outcome(clock.now, on.places, waited)
+
+
+#: Fitted to `RESULTS.md`: the whole job into PostgreSQL, 20,000 and 1,369,765 rows; 18 bytes a row are TLC's Parquet.
+#: What one fetch gets of the source's line was not measured: ten megabytes a second is taken for it.
+MEASURED = Costs(start=2.0, clean=2.3e-6, load=0.7e-6, bytes=18.0, line=10e6)
+#: The same from a folder: nothing is fetched.
+FROM_A_FOLDER = replace(MEASURED, bytes=0.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What was measured as a whole.
+
+    Attributes:
+        what: In words.
+        months: Rows of each.
+        platform: As it was.
+        seconds: As `RESULTS.md` has it.
+    """
+
+    what: str
+    months: tuple[int, ...]
+    platform: Platform
+    seconds: float
+
+    @property
+    def simulated(self) -> float:
+        """Seconds by the simulation."""
+        return simulate(self.months, FROM_A_FOLDER, self.platform).seconds
+
+
+CONFIRMED = (
+    Case("24 small months through the run queue, two places", (20_000,) * 24, Platform(2), 35.9),
+    Case("24 small months, one job after the other", (20_000,) * 24, Platform(1, begin=0.0, between=0.0), 46.6),
+    Case("a month of 1,369,765 rows into PostgreSQL", (1_369_765,), Platform(1, begin=0.0, between=0.0), 6.11),
+)
+
+
+def confirmed() -> str:
+    """The cases that were measured, as a table of Markdown's."""
+    rows = [f"| {it.what} | {it.seconds:.1f} | {it.simulated:.1f} |" for it in CONFIRMED]
+    return "\n".join(["| | measured, s | simulated, s |", "|---|---:|---:|", *rows])
+
+
+def history() -> str:
+    """The months of TLC's catalogue with ever more workers, the newest first, as a table of Markdown's."""
+    months = [published_rows(*it) or 0 for it in sorted(published_months(), key=lambda it: it[1], reverse=True)]
+    lines = [
+        "| workers | four fetches, four loads | bound by | 16 fetches | bound by | 16 fetches, BigQuery | bound by |",
+        f"|---:|{'---:|---|' * 3}",
+    ]
+    for count in WORKERS:
+        places = PLACES * count
+        variants = (
+            Platform(places),
+            Platform(places, fetches=16),
+            Platform(places, fetches=16, loads=None, changes=50),
+        )
+        found = [simulate(months, MEASURED, it) for it in variants]
+        told = [f"{it.seconds / 3600:.2f} h | {it.bound_by}" for it in found]
+        lines.append(f"| {count} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{confirmed()}\n\n{history()}\n")
