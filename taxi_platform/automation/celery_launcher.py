@@ -4,11 +4,13 @@ Workers (`taxi_platform.worker`) take their settings from here, too: one `dagste
 """
 
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import quote
 
+from celery.exceptions import DuplicateTaskNameWarning
 from dagster import DagsterRun, DagsterRunStatus, Field, Noneable, StringSource
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
@@ -72,6 +74,8 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["config_source"] = {**_CELERY, **(kwargs.get("config_source") or {})}
+        # For each run it makes Celery's task anew, of which the first is as good as any.
+        warnings.filterwarnings("ignore", category=DuplicateTaskNameWarning)
         super().__init__(*args, **kwargs)
         self._silent_since: dict[str, float] = {}
 
@@ -102,7 +106,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         self._instance.add_run_tags(context.dagster_run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: ""})
         try:
             super().launch_run(context)
-        except (OperationalError, RedisError, OSError) as error:
+        except (OperationalError, RedisError, OSError, RuntimeError) as error:  # the last is Celery's, of its results
             raise DagsterUserCodeUnreachableError(f"the broker takes no runs: {type(error).__name__}") from error
 
     def terminate(self, run_id: str) -> bool:

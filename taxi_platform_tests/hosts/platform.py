@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from taxi_platform_tests.hosts.network import Host, Network, network
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "compose"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 _LAUNCH = """
 mutation($job: String!, $tags: [ExecutionTag!]) {
@@ -61,11 +63,27 @@ class Cluster:
     def boot(self, host: Host, *options: str) -> None:
         """Switch a machine on: a worker with two places, and an empty data folder unless it had one."""
         command = [sys.executable, "-m", "taxi_platform.worker", "--concurrency", "2", *options]
-        host.boot(self.environment(host.folder), *command)
+        host.boot(self.worker_environment(host.folder), *command)
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """Of one machine's processes: what all have, and folders of its own."""
+        """Of a process of Dagster's, on the first machine: what all have, and folders of its own."""
         return self.shared | dagster_home(folder) | {"TAXI_DATA_DIR": str(folder / "data")}
+
+    def worker_environment(self, folder: Path) -> dict[str, str]:
+        """Of another machine: what the image has, with folders of its own, and what the page on workers says to set."""
+        broker = self.shared["DAGSTER_CELERY_BROKER_URL"].replace("://", f"://:{self.broker.password}@")
+        told = {name: self.shared[name] for name in told_to_set() - {"DAGSTER_CELERY_BROKER_URL"}}
+        of_the_image = dagster_home(folder) | {
+            "TAXI_DATA_DIR": str(folder / "data"),
+            "DAGSTER_CELERY_PASSWORD_FILE": "",
+        }
+        assert {*of_the_image} == {*re.findall(r"^(?:ENV|   ) ((?:DAGSTER|TAXI)_\w+)=", DOCKERFILE, re.MULTILINE)}
+        here = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "TAXI_SAMPLE_ROWS": self.shared["TAXI_SAMPLE_ROWS"],
+        }
+        return here | of_the_image | told | {"DAGSTER_CELERY_BROKER_URL": broker}
 
     def launch(self, month: str, job: str = "green_trips_job") -> str:
         """Have a month run, as the button in the UI does."""
@@ -151,6 +169,15 @@ class Cluster:
         said = requests.post(url, json={"query": query, "variables": variables}, timeout=60).json()
         assert "errors" not in said, said
         return said["data"]
+
+
+def told_to_set() -> set[str]:
+    """The variables of a worker on another machine, as docs/scaling.md has them."""
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^\*\*Another machine\*\*(.*?)^What a month prints", page, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^([A-Z_]+)=", section, re.MULTILINE)
+    assert len(found) == 7
+    return {*found}
 
 
 def dagster_home(folder: Path) -> dict[str, str]:
