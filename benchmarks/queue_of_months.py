@@ -94,6 +94,7 @@ def simulate(months: Sequence[int], costs: Costs, on: Platform) -> Outcome:
     loads = simpy.Resource(clock, on.loads or len(months))
     places = simpy.Resource(clock, on.places)
     changes = simpy.Resource(clock, on.changes or len(months))
+    ends: list[float] = []
     waited = {"the source": 0.0, "the warehouse": 0.0, "Dagster's queue": 0.0}
 
     def held(resource: simpy.Resource, what: str, seconds: float) -> Generator[Any, Any, None]:
@@ -119,6 +120,7 @@ def simulate(months: Sequence[int], costs: Costs, on: Platform) -> Outcome:
             clock.process(lets_go(turn))
         yield from held(loads, "the warehouse", costs.load * rows)
         places.release(place)
+        ends.append(clock.now)
 
     def queue() -> Generator[Any, Any, None]:
         yield clock.timeout(on.begin)
@@ -134,7 +136,7 @@ def simulate(months: Sequence[int], costs: Costs, on: Platform) -> Outcome:
 
     clock.process(queue())
     clock.run()
-    return Outcome(clock.now, on.places, waited)
+    return Outcome(max(ends), on.places, waited)
 
 
 #: Fitted to `RESULTS.md`: the whole job into PostgreSQL, 20,000 and 1,369,765 rows; 18 bytes a row are TLC's Parquet.
