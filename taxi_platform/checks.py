@@ -62,7 +62,7 @@ _CLEANED = (
     _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
     _Check("row_count_in_trend", "The month is not much larger or smaller than those around it."),
 )
-_RAW = (_Check("agrees_with_tlc_report", "The file has as many trips as TLC's monthly report says, within 5 %."),)
+_RAW = (_Check("agrees_with_tlc_report", "The file has the trips and the money TLC reports, within 5 %."),)
 #: What is asked of a month's files on this machine, by the layer that is judged.
 _OF_FILES = {"raw": _RAW, "cleaned": _CLEANED}
 _LAKE = (_Check("lake_matches_cleaned", "The lake's object is the cleaned file, byte for byte.", blocking=True),)
@@ -201,6 +201,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         raw,
                         (cleaned, quarantine),
                         lambda: lake.files_beside(workspace, contract, month),
+                        workspace.official,
                         work,
                     )
                 }

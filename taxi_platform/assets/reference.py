@@ -1,12 +1,15 @@
-"""`reference/taxi_zones`: what location ids stand for; `reference/taxi_zone_shapes`: where that is. Without months."""
+"""The reference tables, which have no months: what location ids stand for, where that is, and what TLC reports."""
 
 import dagster as dg
 import pyarrow as pa
 
 from taxi_platform.assets.metadata import table_metadata
 from taxi_platform.core.catalog import Catalog
+from taxi_platform.core.catalog.model import ReferenceContract
 from taxi_platform.core.editions import held_still
 from taxi_platform.core.files import work_folder, write_text
+from taxi_platform.core.official import bases
+from taxi_platform.core.official.bases import read_base_report
 from taxi_platform.core.reference import read_reference_file
 from taxi_platform.core.source.files import Wanted
 from taxi_platform.core.zone_shapes import FILE, plan_of_squares, read_shapes, write_shapes
@@ -16,6 +19,8 @@ from taxi_platform.resources import SourceResource, WorkspaceResource
 #: The name of the asset, and a page about what it holds.
 SHAPES = "taxi_zone_shapes"
 PAGE_OF_SHAPES = "https://data.cityofnewyork.us/Transportation/NYC-Taxi-Zones/8meu-9t5y"
+#: How a table is read from its file, where it is not as its contract says alone.
+_READERS = {bases.TABLE: read_base_report}
 
 
 def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
@@ -42,6 +47,47 @@ def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
             return zones
 
     return taxi_zones
+
+
+def build_report_asset(contract: ReferenceContract, catalog: Catalog) -> dg.AssetsDefinition:
+    """An asset that fetches a report of TLC's into the warehouse, and keeps it for the months that are held against it.
+
+    Args:
+        contract: Of the report.
+        catalog: The contracts.
+    """
+    read = _READERS.get(contract.table, read_reference_file)
+
+    @dg.asset(
+        key=["reference", contract.table],
+        description=f"{contract.title}. {contract.description}",
+        group_name="reference",
+        owners=[contract.owner],
+        tags={"taxi/layer": "reference"},
+        kinds={"table"},
+        metadata=table_metadata(contract, contract.columns),
+        io_manager_key="reference_io_manager",
+    )
+    def report(context: dg.AssetExecutionContext, source: SourceResource, workspace: WorkspaceResource) -> pa.Table:
+        with reported(contract.table):
+            fetched = source.open(catalog).fetch_reference(contract, context.log)
+            raw = fetched.raw
+            with held_still(contract.table, raw):
+                rows = read(contract, raw)
+            where = f"{raw.publication.url}, as of {raw.fetched_at[:10]}"
+            path = workspace.official.keep(contract, rows, where)
+            context.add_output_metadata(
+                {
+                    "source URL": raw.publication.url,
+                    "SHA-256": raw.sha256,
+                    "changed": fetched.changed,
+                    "path": dg.MetadataValue.path(str(path)),
+                }
+            )
+            context.log.info(f"{contract.table}: {rows.num_rows:,} rows from {raw.publication.url}")
+            return rows
+
+    return report
 
 
 def build_shapes_asset(catalog: Catalog) -> dg.AssetsDefinition:

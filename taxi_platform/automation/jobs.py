@@ -37,6 +37,7 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         )
 
     zones, shapes = (dg.AssetSelection.assets(["reference", it]) for it in (catalog.zones.table, SHAPES))
+    reports = dg.AssetSelection.assets(*(["reference", it] for it in catalog.reports))
     marts, page = dg.AssetSelection.groups(MARTS), dg.AssetSelection.assets(PAGE)
     return [
         *(it for contract in catalog.trips.values() for it in _jobs_of(contract, retries)),
@@ -46,6 +47,8 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
             shapes,
             "Fetches the shapes of the zones, for maps and for trips without zones.",
         ),
+        job("tlc_reports_job", reports, "Fetches TLC's own figures: its monthly report, and the report of the bases."),
+        job("references_job", zones | shapes | reports, "Fetches every table and file that has no months."),
         job("marts_job", marts, "Works the marts out, for a month or for many in one run."),
         job("page_job", page, "Makes the page of what the marts hold."),
         job(

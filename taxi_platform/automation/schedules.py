@@ -98,6 +98,18 @@ def build_zones_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinit
     )
 
 
+def build_reports_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """The schedule that fetches TLC's reports anew: bases may report a month until the next one has ended."""
+    return dg.ScheduleDefinition(
+        name="tlc_reports_monthly",
+        job_name="tlc_reports_job",
+        cron_schedule="20 5 20 * *",
+        execution_timezone=str(NEW_YORK),
+        default_status=status,
+        description="Fetches TLC's monthly report and the report of the bases anew.",
+    )
+
+
 def _versions(store: Source, contract: TripContract, months: Iterable[Month]) -> dict[Month, str | None]:
     """The versions of months that are published, and None for those that certainly are not.
 

@@ -24,10 +24,25 @@ from taxi_platform_tests.deployment.compose import BIN, COMPOSE_FILE, ROOT, comp
 from taxi_platform_tests.test_settings import VARIABLES
 
 PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login", "broker")}
-PROFILES = {"pgadmin": {"pgadmin"}, "login": {"login"}, "gcs": {"gcs"}, "workers": {"broker", "worker"}}
+PROFILES = {
+    "pgadmin": {"pgadmin"},
+    "login": {"login"},
+    "metrics": {"metrics"},
+    "gcs": {"gcs"},
+    "workers": {"broker", "worker"},
+}
 #: Of every machine: they are not among what the first machine needs.
 ON_MANY = {"broker", "worker"}
 SECRET = ("TAXI_SOURCE", "TAXI_WAREHOUSE_URL", "TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS")
+#: What whoever looks into the lake and at the disks is told, of the settings and of the accounts there.
+STORES = {"TAXI_DATA_DIR", "TAXI_LAKE_URL", "TAXI_WAREHOUSE_URL"}
+FILES_OF_STORES = {
+    "TAXI_WAREHOUSE_URL_FILE",
+    "TAXI_GCP_CREDENTIALS_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_STORAGE_ACCOUNT_KEY_FILE",
+    "AZURE_STORAGE_CONNECTION_STRING_FILE",
+}
 COMBINATIONS = [",".join(it) for count in range(len(PROFILES) + 1) for it in combinations(PROFILES, count)]
 #: The program itself: what its package puts beside Python returns 0 whatever becomes of it.
 DOCKER_COMPOSE = next(
@@ -118,7 +133,8 @@ def test_no_service_may_do_or_take_more_than_it_needs(services: dict[str, dict[s
 def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict[str, dict[str, Any]]) -> None:
     units = {"m": 1, "g": 1024}
     taken = {name: int(it["mem_limit"][:-1]) * units[it["mem_limit"][-1]] for name, it in services.items()}
-    assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs"} - ON_MANY) <= 4096
+    for other in ("pgadmin", "metrics"):  # with both it is more, as the page says
+        assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs", other} - ON_MANY) <= 4096
     instance = yaml.safe_load((ROOT / "deploy" / "compose" / "dagster.yaml").read_text(encoding="utf-8"))
     runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
     assert runs * RUN_BYTES + 224 * 2**20 <= taken["code"] * 2**20, "the months at once, and the server itself"
@@ -126,7 +142,7 @@ def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict
 
 
 @pytest.mark.parametrize(
-    "name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "PGADMIN", "LOGIN", "GCS", "BROKER", "WORKER"]
+    "name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "METRICS", "PGADMIN", "LOGIN", "GCS", "BROKER", "WORKER"]
 )
 def test_the_limits_are_what_env_says(environ: dict[str, str], name: str) -> None:
     said = {f"{name}_MEMORY": "123m", f"{name}_PIDS": "77", f"{name}_CPUS": "0.3"}
@@ -141,11 +157,11 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
     def who_reaches(name: str) -> set[str]:
         return {other for other, its in networks.items() if its & networks[name]} - {name}
 
-    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "gcs", "worker"}
-    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "pgadmin", "worker"}
+    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "metrics", "gcs", "worker"}
+    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "metrics", "pgadmin", "worker"}
     assert who_reaches("broker") == {"webserver", "daemon", "worker"}
     assert who_reaches("pgadmin") == {"postgres", "login"}
-    assert who_reaches("login") == {"webserver", "pgadmin"}
+    assert who_reaches("login") == {"webserver", "metrics", "pgadmin"}
     assert {name for name in networks if file["services"][name].get("network_mode") == "none"} == {
         "passwords",
         "databases",
@@ -160,7 +176,9 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
 def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_secret(
     tmp_path: Path, profiles: str
 ) -> None:
-    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path)}
+    # And a shell that knows the lake's account, which other programs have it from.
+    account = {"AWS_SECRET_ACCESS_KEY": "hunter2aws", "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hunter2az"}
+    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path), **account}
     assert write_env(tmp_path / ".env").returncode == 0
     command = [DOCKER_COMPOSE, "--file", COMPOSE_FILE, "--project-directory", tmp_path, "config"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
@@ -171,8 +189,10 @@ def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_s
     assert services.keys() == always.union(*(PROFILES[it] for it in profiles.split(",") if it))
     for name in PASSWORDS:
         assert (tmp_path / ".secrets" / name).read_text().strip() not in done.stdout
+    assert "hunter2" not in done.stdout
     environments = [it.get("environment", {}) for it in services.values()]
-    told = {name for it in environments for name in it if "PASSWORD" in name or "CREDENTIALS" in name}
+    secret = re.compile("PASSWORD|CREDENTIALS|ACCOUNT_KEY|CONNECTION_STRING|SECRET_ACCESS|SESSION_TOKEN")
+    told = {name for it in environments for name in it if secret.search(name)}
     assert all(name.endswith("_FILE") or name == "PASSWORDS" for name in told), told
     assert all(
         it.get("environment", {}).get("DAGSTER_HOME", "/opt/dagster") == "/opt/dagster" for it in services.values()
@@ -187,7 +207,7 @@ def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path
     assert "required variable SECRETS_DIR is missing a value: run make env first" in done.stderr
 
 
-def test_code_server_and_workers_are_told_every_setting_and_other_services_only_where_the_lake_is(
+def test_the_code_server_is_told_every_setting_and_who_looks_at_the_stores_where_they_are(
     services: dict[str, dict[str, Any]],
 ) -> None:
     told = {
@@ -195,14 +215,12 @@ def test_code_server_and_workers_are_told_every_setting_and_other_services_only_
         for name, service in services.items()
     }
     files = {f"{name}_FILE" for name in SECRET}
-    every = VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
-    assert told.pop("code") == told.pop("worker") == every
-    assert told.pop("webserver") == {"TAXI_LAKE_URL", "TAXI_GCP_CREDENTIALS_FILE"}
+    told_of_stores = STORES | {it for it in FILES_OF_STORES if it.startswith("TAXI_")}
+    assert told.pop("metrics") == told.pop("webserver") == told_of_stores
+    assert told.pop("code") == told.pop("worker") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
     assert set().union(*told.values()) == set()
-    # The accounts of the other lakes, by their own variables.
-    accounts = {"AZURE_STORAGE_CONNECTION_STRING_FILE", "AWS_SHARED_CREDENTIALS_FILE", "STORAGE_EMULATOR_HOST"}
-    for name in ("code", "worker", "webserver"):
-        assert services[name]["environment"].keys() >= accounts, name
+    for name in ("code", "worker", "metrics", "webserver"):
+        assert services[name]["environment"].keys() >= {*FILES_OF_STORES, "AZURE_STORAGE_ACCOUNT_NAME"}
 
 
 def test_with_workers_every_process_of_dagsters_has_their_settings(environ: dict[str, str]) -> None:
@@ -212,7 +230,7 @@ def test_with_workers_every_process_of_dagsters_has_their_settings(environ: dict
         for name, it in services.items()
         if "DAGSTER_HOME" in it.get("environment", {})
     }
-    assert homes.keys() == {"migrate", "code", "webserver", "daemon", "worker"}
+    assert homes.keys() == {"migrate", "code", "webserver", "daemon", "metrics", "worker"}
     assert {*homes.values()} == {"/opt/dagster/workers"}
     told, plain = (
         yaml.safe_load((ROOT / "deploy" / "compose" / it).read_text(encoding="utf-8"))
@@ -306,6 +324,30 @@ def test_make_env_moves_the_secrets_of_an_older_dot_env_into_files(tmp_path: Pat
         "TAXI_ALERT_URLS_FILE": str(folder / "alert_urls"),
         "TAXI_SOURCE": "tlc",
     } | {name: "1" for name in said if name.endswith("_CPUS")}
+
+
+def test_make_env_moves_the_account_of_a_lake_into_files_that_programs_of_this_machine_find_too(tmp_path: Path) -> None:
+    azure = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=k+/=="
+    said = ["AWS_ACCESS_KEY_ID=AKIA1", "export AWS_SECRET_ACCESS_KEY='se/c+ret'", "AWS_DEFAULT_REGION=eu-west-3"]
+    said += [f"AZURE_STORAGE_CONNECTION_STRING='{azure}'", "AZURE_STORAGE_ACCOUNT_NAME=a"]
+    (tmp_path / ".env").write_text("\n".join(said) + "\n")
+
+    for _ in range(2):  # and then there is nothing left to do
+        assert write_env(tmp_path / ".env").returncode == 0
+
+    folder = tmp_path / ".secrets"
+    assert (folder / "azure_connection_string").read_text() == f"{azure}\n"
+    left = dotenv_values(tmp_path / ".env")
+    assert {name: value for name, value in left.items() if name.startswith("A")} == {
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws_credentials"),
+        "AZURE_STORAGE_ACCOUNT_NAME": "a",
+        "AZURE_STORAGE_CONNECTION_STRING_FILE": str(folder / "azure_connection_string"),
+    }
+    read = "import boto3; it = boto3.Session().get_credentials(); print(it.access_key, it.secret_key)"
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)} | {name: value or "" for name, value in left.items()}
+    found = subprocess.run([BIN / "python", "-c", read], env=environ, capture_output=True, text=True)
+    assert found.stdout.split() == ["AKIA1", "se/c+ret"], found.stderr
 
 
 def test_make_env_says_which_of_two_different_passwords_is_in_doubt_and_changes_neither(

@@ -235,7 +235,18 @@ def cluster(folder: Path, *names: str, rows: int) -> Generator[Cluster, None, No
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(centre)))
         up = Cluster(net, postgres, s3, broker, warehouse, bucket, shared, instance, free_port(), centre)
         module = ["--module-name", "taxi_platform.definitions", "--location-name", "taxi_platform"]
-        code = ["dagster", "api", "grpc", "--host", net.address, "--port", shared["DAGSTER_CODE_PORT"], *module]
+        code = [
+            "python",
+            "-m",
+            "taxi_platform.code_server",
+            "api",
+            "grpc",
+            "--host",
+            net.address,
+            "--port",
+            shared["DAGSTER_CODE_PORT"],
+            *module,
+        ]
         workspace = ["--workspace", str(DEPLOY / "workspace.yaml")]
         web = ["dagster-webserver", "--host", "127.0.0.1", "--port", str(up.web_port), *workspace]
         probe = [sys.executable, DEPLOY / "probe.py", "grpc", f"{net.address}:{shared['DAGSTER_CODE_PORT']}"]

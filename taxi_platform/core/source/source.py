@@ -33,6 +33,12 @@ _TLC = "https://d37ci6vzurychx.cloudfront.net"
 _MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 #: Months the course's CSV mirror has; it was frozen in July 2022.
 _MIRRORED = {"yellow": ("2019-01", "2021-07"), "green": ("2019-01", "2021-07"), "fhv": ("2019-01", "2019-12")}
+#: Files without months that are not on TLC's file server, by their names: where they are.
+_ELSEWHERE = {
+    zone_shapes.FILE: zone_shapes.PUBLISHED,
+    "data_reports_monthly.csv": "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv",
+    "fhv_base_report.csv": "https://data.cityofnewyork.us/resource/2v9c-2k7f.csv?$order=:id",
+}
 
 #: Seconds after which waiting for another run is told.
 _UNTOLD = 2.0
@@ -256,8 +262,8 @@ def web_candidates(wanted: Wanted) -> tuple[str, ...]:
 
 def tlc_candidates(wanted: Wanted) -> tuple[str, ...]:
     """TLC's own Parquet only, whatever was published before it."""
-    if wanted.names == (zone_shapes.FILE,):
-        return (zone_shapes.PUBLISHED,)
+    if not wanted.month and (address := _ELSEWHERE.get(wanted.names[0])) is not None:
+        return (address,)
     if not wanted.month:
         return tuple(f"{_TLC}/misc/{name}" for name in wanted.names)
     return (f"{_TLC}/trip-data/{wanted.names[-1]}",)

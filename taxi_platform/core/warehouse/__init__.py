@@ -94,7 +94,11 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(
-    url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None, run: str = ""
+    url: str,
+    zones: ReferenceContract | None = None,
+    google: GoogleClients | None = None,
+    run: str = "",
+    bases: ReferenceContract | None = None,
 ) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
 
@@ -103,6 +107,7 @@ def open_warehouse(
         zones: The zone lookup's contract, for the views that join it to each table of trips; without it there are none.
         google: Makes Google's clients; with the credentials their libraries find by default.
         run: What runs this, for warehouses that label their work.
+        bases: The contract of the report of bases, for the views that name those of trips; without it there are none.
 
     Raises:
         WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
@@ -110,16 +115,17 @@ def open_warehouse(
     if (path := duckdb_path(url)) is not None:
         from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 
-        return DuckDBWarehouse(path, zones)
+        return DuckDBWarehouse(path, zones, bases=bases)
     match url.partition("://")[0]:
         case "postgresql" | "postgres":  # both are libpq's
             from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 
-            return PostgresWarehouse(url, zones)
+            return PostgresWarehouse(url, zones, bases=bases)
         case "bigquery":
             from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
 
-            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault(), {"run": run} if run else {})
+            labels = {"run": run} if run else {}
+            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault(), labels, bases)
         case _:
             raise WarehouseError(
                 "no warehouse of this kind is built in",

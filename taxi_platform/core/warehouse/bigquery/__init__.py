@@ -37,7 +37,7 @@ from taxi_platform.core.google import GoogleClients
 from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.warehouse import absent
+from taxi_platform.core.warehouse import absent, base_view
 from taxi_platform.core.warehouse.bigquery import expiry, staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
@@ -53,22 +53,29 @@ class BigQueryWarehouse:
         dataset: The dataset.
         zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         labels: What every job is labelled with besides its dataset and month, such as the run it is part of.
+        bases: The report of bases, for the views `fhv_bases` and `<table>_with_bases`.
     """
 
     dataset: Dataset
     zones: ReferenceContract | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    bases: ReferenceContract | None = None
 
     @classmethod
     def of_url(
-        cls, url: str, zones: ReferenceContract | None, google: GoogleClients, labels: Mapping[str, str] | None = None
+        cls,
+        url: str,
+        zones: ReferenceContract | None,
+        google: GoogleClients,
+        labels: Mapping[str, str] | None = None,
+        bases: ReferenceContract | None = None,
     ) -> Self:
         """The warehouse of `bigquery://project/dataset[?location=EU&maximum_bytes_billed=100000000000]`.
 
         Raises:
             WarehouseError: The URL is not written as it should be, or has an option nobody knows.
         """
-        return cls(Dataset.of_url(url, google), zones, labels or {})
+        return cls(Dataset.of_url(url, google), zones, labels or {}, bases)
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""
@@ -84,8 +91,9 @@ class BigQueryWarehouse:
             copy = staging.with_month(contract, month, file, others, work)
             table = tables.prepare(self.dataset, contract)
             if self.zones is not None and contract.zone_columns:
-                tables.prepare(self.dataset, self.zones)
                 tables.prepare_view(self.dataset, contract, table, self.zones)
+            if self.bases is not None and base_view.numbers_of(contract):
+                tables.prepare_base_view(self.dataset, contract, table, self.bases)
             target = f"{contract.table}${month.year:04d}{month.number:02d}"
             load = Load(self.dataset, table, target, self._labels(contract) | {"month": str(month)})
             if not file.rows:
@@ -135,16 +143,17 @@ class BigQueryWarehouse:
         """See `Warehouse.replace_reference`."""
         with self._writing(), TemporaryDirectory() as work:
             table = tables.prepare(self.dataset, contract)
+            if base_view.is_report(contract, self.bases):
+                tables.prepare_bases(self.dataset, contract)
             copy = staging.of_rows(rows, tables.others_of(self.dataset, contract, table, rows.schema.names), Path(work))
             return Load(self.dataset, table, contract.table, self._labels(contract)).run(copy, rows.num_rows)
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as there:
-            select = _select(contract.columns, there)
-            rows = self._query(
-                contract, f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY {identifier(contract.key)}"
-            )
+            select, order = _select(contract.columns, there), ", ".join(map(identifier, contract.keys))
+            query = f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY {order}"
+            rows = self._query(contract, query)
             table = rows.to_arrow(create_bqstorage_client=False).cast(_schema(contract.columns))
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)

@@ -32,6 +32,7 @@ from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures,
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, require_all
+from taxi_platform.core.warehouse.base_view import is_report
 from taxi_platform.core.warehouse.postgres.schema import (
     SCHEMA,
     StoredTable,
@@ -43,7 +44,12 @@ from taxi_platform.core.warehouse.postgres.schema import (
     verbatim,
 )
 from taxi_platform.core.warehouse.postgres.session import Connection, Result, Session
-from taxi_platform.core.warehouse.postgres.views import ensure_zone_view, zone_totals
+from taxi_platform.core.warehouse.postgres.views import (
+    ensure_base_view,
+    ensure_bases,
+    ensure_zone_view,
+    zone_totals,
+)
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 #: Rows sent at a time: what a load holds in memory is one such batch and the pages of the file it is from.
@@ -61,11 +67,13 @@ class PostgresWarehouse:
         url: A libpq connection URI; all of its options work.
         zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         patience: Seconds to wait for readers and other loads to let go of a table.
+        bases: The report of bases, for the views `fhv_bases` and `<table>_with_bases`.
     """
 
     url: str = field(repr=False)
     zones: ReferenceContract | None = None
     patience: float = 600.0
+    bases: ReferenceContract | None = None
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""
@@ -91,6 +99,7 @@ class PostgresWarehouse:
         def load(connection: Connection) -> int:
             ensure(session, connection, contract)
             ensure_zone_view(session, connection, contract, self.zones)
+            ensure_base_view(session, connection, contract, self.bases)
             return session.bounded(connection, self.table_name(contract), lambda: staged(connection))
 
         return session.run(_NOT_WRITTEN, load)
@@ -140,6 +149,8 @@ class PostgresWarehouse:
 
         def load(connection: Connection) -> None:
             ensure(session, connection, contract)
+            if is_report(contract, self.bases):
+                ensure_bases(session, connection, contract)
             name = self.table_name(contract)
             table = session.bounded(connection, name, lambda: self._existing(connection, contract))
 
@@ -164,7 +175,8 @@ class PostgresWarehouse:
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
-        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY {}").format(sql.Identifier(contract.key)))
+        order = sql.SQL(", ").join(map(sql.Identifier, contract.keys))
+        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY {}").format(order))
         if not rows.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return rows
