@@ -7,10 +7,12 @@ import dagster as dg
 from taxi_platform.assets.cleaned import build_cleaned_assets
 from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.marts import build_mart_asset
+from taxi_platform.assets.published import build_published_asset
 from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_report_asset, build_shapes_asset, build_zones_asset
 from taxi_platform.assets.report import build_page_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
+from taxi_platform.assets.zone_views import build_zone_view_asset
 from taxi_platform.automation.alerts import build_alert_sensor
 from taxi_platform.automation.comparing import build_comparing_sensor
 from taxi_platform.automation.executor import recording_executor
@@ -47,10 +49,12 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
     sensing, scheduling = _statuses(settings.automation)
     return dg.Definitions(
         assets=[
+            *(build_published_asset(contract) for contract in trips),
             *(build_raw_asset(contract, catalog) for contract in trips),
             *(build_cleaned_assets(contract) for contract in trips),
             *(build_lake_asset(contract) for contract in trips),
             *(build_warehouse_asset(contract, catalog) for contract in trips),
+            *(build_zone_view_asset(contract, catalog) for contract in trips if contract.zone_columns),
             build_zones_asset(catalog),
             build_shapes_asset(catalog),
             *(build_report_asset(contract, catalog) for contract in catalog.reports.values()),

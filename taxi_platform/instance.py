@@ -99,7 +99,8 @@ def _is_ours(home: Path, there: str) -> bool:
 def settings_for(width: Width) -> str:
     """Dagster's settings for a machine."""
     told = _TEMPLATE.read_text(encoding="utf-8")
-    return MARK + told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {width.months}")
+    told = told.replace("max_concurrent_runs: 2", f"max_concurrent_runs: {width.months}")
+    return MARK + told.replace("dagster/backfill, limit: 2", f"dagster/backfill, limit: {width.backfill}")
 
 
 def _what_lacks(path: Path, there: str) -> list[str]:

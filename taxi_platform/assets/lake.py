@@ -23,6 +23,7 @@ def build_lake_asset(contract: TripContract) -> dg.AssetsDefinition:
         kinds={"lake", "parquet"},
         metadata=table_metadata(contract, contract.stored_columns),
         io_manager_key="lake_io_manager",
+        pool="lake",
     )
     def lake_trips(context: dg.AssetExecutionContext, cleaned: ParquetFile) -> ParquetFile:
         same = {column.name: [column.name] for column in contract.stored_columns}
