@@ -43,6 +43,10 @@ class Warehouse(Protocol):
         """Measure a month where it lies; zero rows if the store does not hold it."""
         ...
 
+    def fingerprint_month(self, contract: TripContract, month: Month) -> str:
+        """The fingerprint of a month's content (docs/fingerprint.md), worked out where the rows lie."""
+        ...
+
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """Measure a month in the view that names its zones; None where there is no such view."""
         ...

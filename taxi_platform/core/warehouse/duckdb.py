@@ -21,6 +21,7 @@ from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.fingerprint import DUCKDB, fingerprint_query, read_fingerprint
 from taxi_platform.core.measures import Measures, measures_query, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -83,6 +84,15 @@ class DuckDBWarehouse:
             query = measures_query(columns, f"FROM {rows} WHERE {SOURCE_MONTH} = ?")
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
+
+    def fingerprint_month(self, contract: TripContract, month: Month) -> str:
+        """See `Warehouse.fingerprint_month`."""
+        columns = contract.stored_columns
+        with self._reading(contract) as con:
+            rows = f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = ?"
+            query = fingerprint_query(columns, {it.name for it in columns}, rows, DUCKDB)
+            (sums, *_) = con.execute(query, [month.first_day]).fetchall()
+        return read_fingerprint(sums)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""

@@ -33,6 +33,7 @@ from taxi_platform.core.catalog.model import (
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.files import work_folder
+from taxi_platform.core.fingerprint import BIGQUERY, fingerprint_query, read_fingerprint
 from taxi_platform.core.google import GoogleClients
 from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures
 from taxi_platform.core.month import Month
@@ -117,6 +118,15 @@ class BigQueryWarehouse:
             query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
             (row, *_) = self._query(contract, query, parameters)
             return read_measures(columns, row.values())
+
+    def fingerprint_month(self, contract: TripContract, month: Month) -> str:
+        """See `Warehouse.fingerprint_month`."""
+        with self._reading(contract) as there:
+            condition, parameters = of_months([month])
+            rows = f"FROM {self.dataset.sql(contract.table)} WHERE {condition}"
+            query = fingerprint_query(contract.stored_columns, there, rows, BIGQUERY)
+            (sums, *_) = self._query(contract, query, parameters)
+            return read_fingerprint(sums.values())
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
