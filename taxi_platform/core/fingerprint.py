@@ -21,6 +21,8 @@ _MILLION = 10**6
 _PLAIN = 10**9
 #: A double of other digits is brought by a power of this, 2 to the 128th, between 2 to the -66th and 2 to the 62nd.
 _BAND, _TOP = 128, 62
+#: The powers: from the smallest double, 2 to the -1074th, to the largest.
+_BANDS = range(-8, 9)
 #: The MD5 of a row is two words of this many hexadecimal digits; the last two digits take no part.
 _DIGITS = 15
 
@@ -52,41 +54,64 @@ class Words:
     fence: str = ""
 
 
-def fingerprint_query(columns: Iterable[Column], there: Container[str], rows: str, words: Words) -> str:
-    """The query for what `read_fingerprint` reads.
+def make_fingerprint(
+    ask: Callable[[str], Iterable[int | Decimal | None]],
+    columns: Iterable[Column],
+    there: Container[str],
+    rows: str,
+    words: Words,
+) -> str:
+    """The fingerprint of rows, 30 hexadecimal digits.
+
+    The first query knows no double beyond the middle band and counts them; only where there are any, a second one tells
+    them too: its text is a hundred times as long, and planning it costs more than most months take.
 
     Args:
+        ask: Runs a query and gives its one row.
         columns: The contract's, in its order.
         there: The columns that the rows have; a column that is not among them is null.
         rows: A `FROM` clause, with its condition.
         words: The store's.
     """
-    parts = [_value(column, words) if column.name in there else "'~'" for column in columns]
-    row = f"concat({', '.join(parts)})"
+    columns = tuple(columns)
+    first, second, beyond = ask(_query(columns, there, rows, words, range(1)))
+    if beyond:
+        first, second, _ = ask(_query(columns, there, rows, words, _BANDS))
+    return "".join(f"{int(it or 0) % 16**_DIGITS:0{_DIGITS}x}" for it in (first, second))
+
+
+def _query(columns: Iterable[Column], there: Container[str], rows: str, words: Words, bands: range) -> str:
+    held = [column for column in columns if column.name in there]
+    parts = [_value(it, words, bands) if it in held else "'~'" for it in columns]
+    doubles = [words.quote(it.name) for it in held if it.type is ColumnType.FLOAT64]
+    beyond = " OR ".join(_is_beyond(name, words) for name in doubles) or "1 = 0"
     sums = (words.total(f"substr(digest, {first}, {_DIGITS})") for first in (1, 1 + _DIGITS))
-    return f"SELECT {', '.join(sums)} FROM (SELECT {words.digest(row)} AS digest {rows} {words.fence}) AS digests"
+    row = words.digest(f"concat({', '.join(parts)})")
+    inner = f"SELECT {row} AS digest, CASE WHEN {beyond} THEN 1 ELSE 0 END AS beyond {rows} {words.fence}"
+    return f"SELECT {', '.join(sums)}, sum(beyond) FROM ({inner}) AS digests"
 
 
-def read_fingerprint(sums: Iterable[int | Decimal | None]) -> str:
-    """The fingerprint, 30 hexadecimal digits, from the two sums that the query gave."""
-    return "".join(f"{int(it or 0) % 16**_DIGITS:0{_DIGITS}x}" for it in sums)
+def _is_beyond(name: str, words: Words) -> str:
+    top, bottom, largest = (
+        f"CAST('{it}' AS {words.double})" for it in (2.0**_TOP, 2.0 ** (_TOP - _BAND), 1.7976931348623157e308)
+    )
+    return f"(abs({name}) >= {top} AND abs({name}) <= {largest}) OR (abs({name}) < {bottom} AND {name} <> 0)"
 
 
 def fingerprint_file(file: ParquetFile, columns: tuple[Column, ...], spill_to: Path) -> str:
     """The fingerprint of a Parquet file; columns that it does not have are null."""
-    query = fingerprint_query(columns, file.schema.names, f"FROM {engine.parquet(file.path)}", DUCKDB)
+    rows = f"FROM {engine.parquet(file.path)}"
     with engine.connect(spill_to) as con:
-        (row, *_) = con.execute(query).fetchall()
-    return read_fingerprint(row)
+        return make_fingerprint(lambda it: con.execute(it).fetchall()[0], columns, file.schema.names, rows, DUCKDB)
 
 
-def _value(column: Column, words: Words) -> str:
+def _value(column: Column, words: Words, bands: range) -> str:
     name = words.quote(column.name)
     match column.type:
         case ColumnType.STRING:
             told = f"concat({words.octets(name)}, ':', {name})"
         case ColumnType.FLOAT64:
-            told = _double(name, words)
+            told = _double(name, words, bands)
         case ColumnType.TIMESTAMP | ColumnType.DATE:
             told = f"concat({words.microseconds(name, column.type)}, ';')"
         case _:
@@ -94,7 +119,7 @@ def _value(column: Column, words: Words) -> str:
     return f"CASE WHEN {name} IS NULL THEN '~' ELSE {told} END"
 
 
-def _double(name: str, words: Words) -> str:
+def _double(name: str, words: Words, bands: range) -> str:
     """A double's value: in millionths if that is all of it, else in three whole numbers and a power of two."""
 
     def number(value: str | float) -> str:
@@ -107,15 +132,13 @@ def _double(name: str, words: Words) -> str:
     million = number(_MILLION)
     millionths = f"round({name} * {million})"
     tell = f"CASE WHEN {millionths} / {million} = {name} THEN concat({words.whole(millionths)}, ';') ELSE {{}} END"
-    # From the smallest double, 2 to the -1074th, up.
-    bands = " ".join(
-        f"WHEN abs({name}) < {number(2.0 ** (_BAND * power + _TOP))} THEN {banded(power)}" for power in range(-8, 8)
-    )
-    bands = f"CASE {bands} ELSE {banded(8)} END"
+    *lower, highest = bands
+    exact = "".join(f"WHEN abs({name}) < {number(2.0 ** (_BAND * it + _TOP))} THEN {banded(it)} " for it in lower)
+    exact = f"CASE {exact}ELSE {banded(highest)} END" if lower else banded(highest)
     return (
         f"CASE WHEN {name} = {number('Infinity')} THEN 'inf;' WHEN {name} = {number('-Infinity')} THEN '-inf;' "
-        f"WHEN abs({name}) < {_PLAIN} THEN {tell.format(bands)} "
-        f"WHEN abs({name}) <= {number(1.7976931348623157e308)} THEN {bands} ELSE 'nan;' END"
+        f"WHEN abs({name}) < {_PLAIN} THEN {tell.format(exact)} "
+        f"WHEN abs({name}) <= {number(1.7976931348623157e308)} THEN {exact} ELSE 'nan;' END"
     )
 
 

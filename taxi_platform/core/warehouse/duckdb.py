@@ -21,7 +21,7 @@ from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.fingerprint import DUCKDB, fingerprint_query, read_fingerprint
+from taxi_platform.core.fingerprint import DUCKDB, make_fingerprint
 from taxi_platform.core.measures import Measures, measures_query, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -90,9 +90,10 @@ class DuckDBWarehouse:
         columns = contract.stored_columns
         with self._reading(contract) as con:
             rows = f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = ?"
-            query = fingerprint_query(columns, {it.name for it in columns}, rows, DUCKDB)
-            (sums, *_) = con.execute(query, [month.first_day]).fetchall()
-        return read_fingerprint(sums)
+            names = {it.name for it in columns}
+            return make_fingerprint(
+                lambda it: con.execute(it, [month.first_day]).fetchall()[0], columns, names, rows, DUCKDB
+            )
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""

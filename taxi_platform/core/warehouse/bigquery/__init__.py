@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -33,7 +34,7 @@ from taxi_platform.core.catalog.model import (
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.files import work_folder
-from taxi_platform.core.fingerprint import BIGQUERY, fingerprint_query, read_fingerprint
+from taxi_platform.core.fingerprint import BIGQUERY, make_fingerprint
 from taxi_platform.core.google import GoogleClients
 from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures
 from taxi_platform.core.month import Month
@@ -124,9 +125,12 @@ class BigQueryWarehouse:
         with self._reading(contract) as there:
             condition, parameters = of_months([month])
             rows = f"FROM {self.dataset.sql(contract.table)} WHERE {condition}"
-            query = fingerprint_query(contract.stored_columns, there, rows, BIGQUERY)
-            (sums, *_) = self._query(contract, query, parameters)
-            return read_fingerprint(sums.values())
+
+            def ask(query: str) -> tuple[int | Decimal | None, ...]:
+                (sums, *_) = self._query(contract, query, parameters)
+                return sums.values()
+
+            return make_fingerprint(ask, contract.stored_columns, there, rows, BIGQUERY)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""

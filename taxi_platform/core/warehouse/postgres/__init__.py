@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, LiteralString, cast
 
 import pgpq
@@ -28,7 +29,7 @@ from taxi_platform.core.catalog.model import (
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.fingerprint import POSTGRES, fingerprint_query, read_fingerprint
+from taxi_platform.core.fingerprint import POSTGRES, make_fingerprint
 from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures, select_measures, total_of_texts
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
@@ -126,18 +127,19 @@ class PostgresWarehouse:
     def fingerprint_month(self, contract: TripContract, month: Month) -> str:
         """See `Warehouse.fingerprint_month`."""
         columns = contract.stored_columns
-        select = fingerprint_query(columns, {it.name for it in columns}, "FROM trips", POSTGRES)
 
         def made(connection: Connection) -> str:
             table = self._existing(connection, contract)
-            query = sql.SQL("WITH trips AS NOT MATERIALIZED (SELECT {} FROM {} WHERE {} = %s) {}").format(
-                table.selected(columns),
-                table.name,
-                sql.Identifier(SOURCE_MONTH),
-                sql.SQL(cast(LiteralString, select)),  # of identifiers of a contract
+            trips = sql.SQL("WITH trips AS NOT MATERIALIZED (SELECT {} FROM {} WHERE {} = %s) ").format(
+                table.selected(columns), table.name, sql.Identifier(SOURCE_MONTH)
             )
-            (sums,) = connection.execute(query, [month.first_day]).fetchall()
-            return read_fingerprint(sums)
+
+            def ask(select: str) -> tuple[int | Decimal | None, ...]:
+                query = trips + sql.SQL(cast(LiteralString, select))  # of identifiers of a contract
+                (sums,) = connection.execute(query, [month.first_day]).fetchall()
+                return sums
+
+            return make_fingerprint(ask, columns, {it.name for it in columns}, "FROM trips", POSTGRES)
 
         return self._look(contract, made)
 
