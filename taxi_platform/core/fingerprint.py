@@ -6,6 +6,7 @@ is told by whole numbers that it is made of exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -133,12 +134,14 @@ def _double(name: str, words: Words, bands: range) -> str:
     millionths = f"round({name} * {million})"
     tell = f"CASE WHEN {millionths} / {million} = {name} THEN concat({words.whole(millionths)}, ';') ELSE {{}} END"
     *lower, highest = bands
+    # Of the middle band alone, a larger value is told anyhow: the query is asked again. Its whole part fits no integer.
+    largest = 1.7976931348623157e308 if lower else math.nextafter(2.0**_TOP, 0)
     exact = "".join(f"WHEN abs({name}) < {number(2.0 ** (_BAND * it + _TOP))} THEN {banded(it)} " for it in lower)
     exact = f"CASE {exact}ELSE {banded(highest)} END" if lower else banded(highest)
     return (
         f"CASE WHEN {name} = {number('Infinity')} THEN 'inf;' WHEN {name} = {number('-Infinity')} THEN '-inf;' "
         f"WHEN abs({name}) < {_PLAIN} THEN {tell.format(exact)} "
-        f"WHEN abs({name}) <= {number(1.7976931348623157e308)} THEN {exact} ELSE 'nan;' END"
+        f"WHEN abs({name}) <= {number(largest)} THEN {exact} ELSE 'nan;' END"
     )
 
 
