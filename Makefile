@@ -88,6 +88,9 @@ docs: $(READY) ## Write docs/data-dictionary.md and docs/known-holes.md anew fro
 screenshots: $(READY) ## Take the README's screenshots anew (this needs Chromium)
 	@SCREENSHOTS=docs $(BIN)/python -m pytest -n0 taxi_platform_tests/test_browser.py taxi_platform_tests/report
 
+# Some machines tell Python to keep nothing it has compiled: hundreds of processes would each compile the project anew.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: $(READY) ## Run every test but the campaigns, which take minutes each
 	@$(BIN)/pytest -m "not campaign"

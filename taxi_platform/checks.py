@@ -162,7 +162,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 held_still(files.about, raw, cleaned, quarantine) as look,
                 workspace.folder_for(contract.dataset, f"{month}.checks") as work,
             ):
-                near, now = workspace.lineages_near(contract.dataset, month), cleaned.lineage
+                near, now = lake.lineages_near(workspace, contract.dataset, month), cleaned.lineage
                 before, after = sides(near, month)
                 schema = findings.schema_matches_contract(contract, cleaned)
                 published = published_rows(contract.dataset, month)
@@ -200,7 +200,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         month,
                         raw,
                         (cleaned, quarantine),
-                        workspace.files_beside(contract.dataset, month),
+                        lambda: lake.files_beside(workspace, contract, month),
                         work,
                     )
                 }

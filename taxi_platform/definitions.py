@@ -6,7 +6,7 @@ import dagster as dg
 
 from taxi_platform.assets.cleaned import build_cleaned_assets
 from taxi_platform.assets.lake import build_lake_asset
-from taxi_platform.assets.marts import MARTS, build_mart_asset
+from taxi_platform.assets.marts import build_mart_asset
 from taxi_platform.assets.raw import build_raw_asset
 from taxi_platform.assets.reference import build_shapes_asset, build_zones_asset
 from taxi_platform.assets.report import build_page_asset
@@ -19,6 +19,7 @@ from taxi_platform.automation.jobs import build_jobs
 from taxi_platform.automation.lateness import build_lateness_check
 from taxi_platform.automation.lateness import key_of as lateness_check_of
 from taxi_platform.automation.leaving import spare_the_garbage
+from taxi_platform.automation.marts import build_marts_sensor
 from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
 from taxi_platform.checks import build_checks
@@ -60,9 +61,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_publication_sensor(contract, catalog, sensing) for contract in trips),
             *(build_arrival_sensor(contract, sensing) for contract in trips),
             build_comparing_sensor(catalog, sensing),
-            dg.AutomationConditionSensorDefinition(
-                "marts", target=dg.AssetSelection.groups(MARTS), default_status=sensing, minimum_interval_seconds=60
-            ),
+            build_marts_sensor(catalog, marts, sensing),
             build_housekeeping_sensor(settings.data_dir / ".lake", settings.keep_days),
             build_alert_sensor(
                 dg.DefaultSensorStatus.RUNNING if settings.alert_urls else sensing,
@@ -74,7 +73,10 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
             build_zones_schedule(scheduling),
         ],
-        resources={**build_resources(settings), **build_io_managers(settings.data_dir, catalog)},
+        resources={
+            **build_resources(settings),
+            **build_io_managers(settings.data_dir, catalog, settings.keep_editions),
+        },
         executor=recording_executor,
     )
 

@@ -20,6 +20,17 @@ def name_handed_on(context: dg.InputContext, month: Month) -> str | None:
         return None
 
 
+def name_of_latest(instance: dg.DagsterInstance, key: dg.AssetKey, month: Month) -> tuple[str, int] | None:
+    """What a month's asset was when it was last made, whoever made it and where, and its rows; None if it never was."""
+    asked = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[str(month)])
+    for record in instance.fetch_materializations(asked, limit=1).records:
+        made = record.asset_materialization
+        if made is not None and CONTENT in made.metadata:
+            rows = made.metadata.get("dagster/partition_row_count")
+            return str(made.metadata[CONTENT].value), int(str(rows.value)) if rows else -1
+    return None
+
+
 def name_made(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey, month: Month) -> str | None:
     """What a run has made of a month's asset; None if it has not made it."""
     made = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, ascending=False)

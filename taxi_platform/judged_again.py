@@ -18,7 +18,7 @@ from taxi_platform.core.rejects import rejects
 from taxi_platform.core.showing import told
 from taxi_platform.core.shrinking import month_fits_those_beside, rows_beside
 from taxi_platform.core.trends import rejects_within_expectation, row_count_in_trend
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import LakeResource, WorkspaceResource
 
 #: The checks whose answer depends on what other months are here.
 RELATIVE = ("month_has_not_shrunk", "rejects_within_expectation", "row_count_in_trend")
@@ -102,6 +102,7 @@ def is_judged(check: dg.AssetCheckEvaluation) -> bool:
 def judge_again(
     instance: dg.DagsterInstance,
     workspace: WorkspaceResource,
+    lake: LakeResource,
     contract: TripContract,
     month: Month,
     before: list[dg.AssetCheckEvaluation],
@@ -111,7 +112,8 @@ def judge_again(
 
     Args:
         instance: Where it is reported.
-        workspace: The data folder; a month that is not in it stays as it was judged.
+        workspace: The data folder.
+        lake: The lake; a month that neither of the two has stays as it was judged.
         contract: The dataset.
         month: The month.
         before: What its checks have found when it was run.
@@ -122,11 +124,13 @@ def judge_again(
     """
     if not any(it.check_name in RELATIVE for it in before):
         return before
-    cleaned = workspace.kept("cleaned", contract.dataset, month)
-    quarantine = workspace.kept("quarantine", contract.dataset, month)
+    cleaned = workspace.kept("cleaned", contract.dataset, month) or lake.held(contract, month)
+    quarantine = (
+        workspace.kept("quarantine", contract.dataset, month) or lake.layers(contract.dataset, month).quarantine()
+    )
     if cleaned is None or quarantine is None:
         return before
-    found = _found(workspace, contract, month, (cleaned.lineage, quarantine), before)
+    found = _found(workspace, lake, contract, month, (cleaned.lineage, quarantine), before)
     checks = list[dg.AssetCheckEvaluation]()
     for check in before:
         finding = found.get(check.check_name)
@@ -142,6 +146,7 @@ def judge_again(
 
 def _found(
     workspace: WorkspaceResource,
+    lake: LakeResource,
     contract: TripContract,
     month: Month,
     files: tuple[Lineage, ParquetFile],
@@ -149,7 +154,7 @@ def _found(
 ) -> dict[str, Finding]:
     """What a month's checks find, of those whose answer depends on what is here."""
     now, quarantine = files
-    near = workspace.lineages_near(contract.dataset, month)
+    near = lake.lineages_near(workspace, contract.dataset, month)
     earlier, later = sides(near, month)
     with workspace.folder_for(contract.dataset, f"{month}.again") as work:
         found = {

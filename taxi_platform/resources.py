@@ -19,11 +19,14 @@ from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.google import GoogleClients, ServiceAccount
 from taxi_platform.core.lake import Lake, open_lake
+from taxi_platform.core.lake.layers import MonthLayers, lineages_in
+from taxi_platform.core.lake.places import AzureAccount
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
 from taxi_platform.core.warehouse.identity import store_of
+from taxi_platform.core.zone_shapes import shapes_below
 from taxi_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +42,11 @@ class WorkspaceResource(dg.ConfigurableResource):
         """A month's places."""
         return MonthFiles(Path(self.data_dir), dataset, month)
 
+    @property
+    def shapes(self) -> Path:
+        """Where the shapes of the zones are, if anybody has fetched them."""
+        return shapes_below(Path(self.data_dir))
+
     def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
         """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
         file = ParquetFile(self.files(dataset, month).path(layer))
@@ -47,16 +55,6 @@ class WorkspaceResource(dg.ConfigurableResource):
         except (TaxiPlatformError, OSError, pa.ArrowInvalid):
             return None  # whoever asks only compares with it: neither its own month nor later ones may stop at it
         return file
-
-    def lineages_near(self, dataset: str, month: Month) -> dict[Month, Lineage]:
-        """Where the cleaned months of the years before and after `month` came from, as far as they are here."""
-        files = {it: self.kept("cleaned", dataset, it) for it in (*month.year_before, *month.year_after)}
-        return {it: file.lineage for it, file in files.items() if file is not None}
-
-    def files_beside(self, dataset: str, month: Month) -> list[ParquetFile]:
-        """The cleaned months before and after `month`, as far as they are here."""
-        files = (self.kept("cleaned", dataset, other) for other in (month.previous, month.next))
-        return [file for file in files if file is not None]
 
     def folder_for(self, dataset: str, name: str) -> AbstractContextManager[Path]:
         """A private folder, gone when its block ends, on the file system the dataset's files are kept on."""
@@ -81,10 +79,14 @@ class LakeResource(dg.ConfigurableResource):
     url: str
     cache_dir: str
     gcp_credentials: str = ""
+    azure_name: str = ""
+    azure_key: str = ""
+    azure_connection_string: str = ""
 
     def open(self) -> Lake:
         """The lake."""
-        return open_lake(self.url.strip(), Path(self.cache_dir), google_clients(self.gcp_credentials))
+        azure = AzureAccount(self.azure_name.strip(), self.azure_key.strip(), self.azure_connection_string.strip())
+        return open_lake(self.url.strip(), Path(self.cache_dir), google_clients(self.gcp_credentials), azure)
 
     def held(self, contract: TripContract, month: Month) -> ParquetFile | None:
         """The object a month has now; None if there is none, or one that is no whole Parquet file.
@@ -102,6 +104,32 @@ class LakeResource(dg.ConfigurableResource):
         except (TaxiPlatformError, pa.ArrowInvalid):
             return None  # whoever asks only compares with it, and is about to replace it
         return file
+
+    def layers(self, dataset: str, month: Month) -> MonthLayers:
+        """What the lake keeps of a month beside its trips."""
+        return MonthLayers(self.open(), dataset, month)
+
+    def lineages_near(self, workspace: WorkspaceResource, dataset: str, month: Month) -> dict[Month, Lineage]:
+        """Where the cleaned months of the years before and after `month` came from, as far as anybody has made them.
+
+        Raises:
+            LakeError: The lake cannot be asked for those that are not on this machine.
+        """
+        near = (*month.year_before, *month.year_after)
+        files = {it: workspace.kept("cleaned", dataset, it) for it in near}
+        here = {it: file.lineage for it, file in files.items() if file is not None}
+        there = lineages_in(self.open(), dataset, {*near} - here.keys())
+        return {it: found for it in near if (found := here.get(it) or there.get(it)) is not None}
+
+    def files_beside(self, workspace: WorkspaceResource, contract: TripContract, month: Month) -> list[ParquetFile]:
+        """The cleaned months before and after `month`, as far as anybody has made them.
+
+        Raises:
+            LakeError: The lake cannot be asked for those that are not on this machine.
+        """
+        beside = [it for it in (month.previous, month.next) if it >= contract.first_month]
+        files = (workspace.kept("cleaned", contract.dataset, it) or self.held(contract, it) for it in beside)
+        return [file for file in files if file is not None]
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -187,6 +215,18 @@ def google_clients(key: str) -> GoogleClients:
     return ServiceAccount(key.strip()) if key.strip() else DagsterGcp()
 
 
+def lake_of(settings: Settings) -> LakeResource:
+    """The lake, for who works without Dagster's resources."""
+    return LakeResource(
+        url=settings.lake_url,
+        cache_dir=str(settings.data_dir / ".lake"),
+        gcp_credentials=settings.gcp_credentials,
+        azure_name=settings.azure_name,
+        azure_key=settings.azure_key,
+        azure_connection_string=settings.azure_connection_string,
+    )
+
+
 def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """The resources by the keys that assets and IO managers ask for them under."""
 
@@ -209,6 +249,9 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
             url=shown("TAXI_LAKE_URL", settings.lake_url),
             cache_dir=str(settings.data_dir / ".lake"),
             gcp_credentials=credentials,
+            azure_name=shown("AZURE_STORAGE_ACCOUNT_NAME", settings.azure_name),
+            azure_key=shown("AZURE_STORAGE_ACCOUNT_KEY", settings.azure_key),
+            azure_connection_string=shown("AZURE_STORAGE_CONNECTION_STRING", settings.azure_connection_string),
         ),
         "warehouse": WarehouseResource(
             url=shown("TAXI_WAREHOUSE_URL", settings.warehouse_url), gcp_credentials=credentials

@@ -18,18 +18,16 @@ from dotenv import dotenv_values
 
 from taxi_platform.core.errors import SettingsError
 from taxi_platform.core.google import key_of
+from taxi_platform.core.lake.places import ACCEPTED, AzureAccount, is_bucket
 from taxi_platform.core.paths import why_no_dagster_home, why_no_database, why_no_database_file, why_no_folder
 from taxi_platform.core.urls import duckdb_path, lake_folder, local_path, mask_url
 from taxi_platform.setting_files import SUFFIX, is_file_of, values_in_files
+from taxi_platform.spread import refuse_stores_of_one_machine
 
 LARGEST_SAMPLE = 20_000_000
 LONGEST_KEPT = 36_500
-# https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = re.compile(
-    r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#\s]*)?|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?"
-)
 #: A URL with a slip of the pen would be a folder of that name.
-_NO_FOLDER = re.compile(r"\w+:|(gs|s3|file|https?)//")
+_NO_FOLDER = re.compile(r"\w+:|(gs|s3|az|file|https?)//")
 #: As SQLAlchemy names a driver.
 _DRIVER = re.compile(r"postgres(ql)?\+\w+://")
 #: Of nobody's making here: a test's own, and what Kubernetes tells each pod of a service whose name begins with taxi.
@@ -48,10 +46,14 @@ class Settings:
     lake_url: str = field(default="", repr=False)
     warehouse_url: str = field(default="", repr=False)
     gcp_credentials: str = field(default="", repr=False)
+    azure_name: str = ""
+    azure_key: str = field(default="", repr=False)
+    azure_connection_string: str = field(default="", repr=False)
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     automation: bool = False
     ui_url: str = "http://localhost:3000"
     keep_days: int = 90
+    keep_editions: int = 0
     #: Names of the variables that were set, so that a resource can show a variable's name instead of its value.
     from_environment: frozenset[str] = frozenset()
 
@@ -61,6 +63,11 @@ class Settings:
             object.__setattr__(self, "lake_url", str(self.data_dir / "lake"))
         if not self.warehouse_url:
             object.__setattr__(self, "warehouse_url", f"duckdb:///{self.data_dir / 'warehouse.duckdb'}")
+
+    @property
+    def azure(self) -> AzureAccount:
+        """The account of a lake in Azure."""
+        return AzureAccount(self.azure_name, self.azure_key, self.azure_connection_string)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -88,7 +95,9 @@ class Settings:
             )
         values = {attribute: read(name, given[name]) for name, (attribute, read) in _READERS.items() if name in given}
         settings = cls(**values, from_environment=frozenset(given) & looked_up.keys())  # pyright: ignore[reportArgumentType]
-        settings._refuse_paths(environ.get("DAGSTER_HOME", "").strip())
+        home = environ.get("DAGSTER_HOME", "").strip()
+        settings._refuse_paths(home)
+        refuse_stores_of_one_machine(Path(home) if home else None, settings.lake_url, settings.warehouse_url)
         return settings
 
     def _refuse_paths(self, dagster_home: str) -> None:
@@ -157,11 +166,13 @@ def _data_dir(name: str, value: str) -> Path:
 
 
 def _source(name: str, value: str) -> str:
-    if value in ("web", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
+    if value in ("web", "tlc", "mirror", "sample") or (_is_web(value) and not _split(value).query) or _is_local(value):
         _refuse_unclear_account(name, value)
         return value
     raise _malformed(
-        name, value, "web, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)"
+        name,
+        value,
+        "web, tlc, mirror, sample, or a base URL or folder: https://…, http://…, file:///…, /path (no ?parameters)",
     )
 
 
@@ -177,11 +188,9 @@ def _lake_url(name: str, value: str) -> str:
     if "://" not in value and not _NO_FOLDER.match(value):
         _data_dir(name, value)
         return value
-    if _BUCKET.fullmatch(value) or ("://" in value and _is_local(value)):
+    if is_bucket(value) or ("://" in value and _is_local(value)):
         return value
-    raise _malformed(
-        name, value, "a folder, file:///…, gs://bucket[/prefix], or s3://bucket[/prefix][?endpoint=…&region=…]"
-    )
+    raise _malformed(name, value, f"a folder, file:///…, {ACCEPTED}")
 
 
 def _warehouse_url(name: str, value: str) -> str:
@@ -213,6 +222,10 @@ def _gcp_credentials(name: str, value: str) -> str:
     return value
 
 
+def _as_it_is(_: str, value: str) -> str:
+    return value
+
+
 def _alert_urls(name: str, value: str) -> tuple[str, ...]:
     urls = tuple(value.split())
     if all("://" in url for url in urls):
@@ -240,6 +253,14 @@ def _keep_days(name: str, value: str) -> int:
     return int(value)
 
 
+def _keep_editions(name: str, value: str) -> int:
+    if value == "all":
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) <= len(str(LONGEST_KEPT)) and int(value)):
+        raise _malformed(name, value, "all, or how many editions of a month's file the lake keeps: 1 or more")
+    return int(value)
+
+
 _READERS = {
     "TAXI_DATA_DIR": ("data_dir", _data_dir),
     "TAXI_SOURCE": ("source", _source),
@@ -247,10 +268,15 @@ _READERS = {
     "TAXI_LAKE_URL": ("lake_url", _lake_url),
     "TAXI_WAREHOUSE_URL": ("warehouse_url", _warehouse_url),
     "TAXI_GCP_CREDENTIALS": ("gcp_credentials", _gcp_credentials),
+    # Azure's own names, which its library leaves to programs to read.
+    "AZURE_STORAGE_ACCOUNT_NAME": ("azure_name", _as_it_is),
+    "AZURE_STORAGE_ACCOUNT_KEY": ("azure_key", _as_it_is),
+    "AZURE_STORAGE_CONNECTION_STRING": ("azure_connection_string", _as_it_is),
     "TAXI_ALERT_URLS": ("alert_urls", _alert_urls),
     "TAXI_AUTOMATION": ("automation", _automation),
     "TAXI_UI_URL": ("ui_url", _ui_url),
     "TAXI_KEEP_DAYS": ("keep_days", _keep_days),
+    "TAXI_KEEP_EDITIONS": ("keep_editions", _keep_editions),
 }
 
 

@@ -1,14 +1,20 @@
 """Servers that several areas of the tests need: started when the first test asks, one for each worker or module."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from real_servers.azure import AzureServer, NoAzuriteError, azure_server
 from real_servers.postgres import PostgresServer, postgres_server
+from real_servers.s3 import S3Server, s3_server
+from taxi_platform.instance import prepare
 from taxi_platform_tests.core.warehouse.bigquery_live import live_dataset
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer, bigquery_server
 
@@ -17,6 +23,52 @@ from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer, b
 def postgres() -> Generator[PostgresServer, None, None]:
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Generator[S3Server, None, None]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A real S3, whose account this process and those it starts have."""
+    for name, value in s3_process.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_process
+
+
+@pytest.fixture(scope="session")
+def azure_process() -> Generator[AzureServer, None, None]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(azure_server(Path.home() / ".cache" / "taxi-platform-tests" / "azurite"))
+        except NoAzuriteError as error:
+            pytest.skip(str(error))
+        yield server
+
+
+@pytest.fixture
+def azure(azure_process: AzureServer, monkeypatch: pytest.MonkeyPatch) -> AzureServer:
+    """What stands in for Azure, whose account this process and those it starts have."""
+    for name, value in azure_process.environment().items():
+        monkeypatch.setenv(name, value)
+    return azure_process
+
+
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's folder as the first command of `taxi` leaves it: to make its tables takes two seconds."""
+    home = tmp_path_factory.mktemp("prepared") / "dagster"
+    prepare(home, os.environ | {"DAGSTER_HOME": str(home)})
+    return home
+
+
+@pytest.fixture
+def dagster_is_there(tmp_path: Path, prepared_home: Path) -> None:
+    """The data folder `data` of a test is not new to the platform: Dagster's folder is in it."""
+    shutil.copytree(prepared_home, tmp_path / "data" / "dagster")
 
 
 @pytest.fixture(scope="module")

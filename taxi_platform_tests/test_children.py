@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
@@ -50,6 +51,7 @@ def test_a_second_ctrl_c_ends_what_does_not_end_at_the_first() -> None:
     with started(STUBBORN) as it:
         os.killpg(it.pid, signal.SIGINT)  # as a terminal does
         assert heard(it) == f"heard {int(signal.SIGINT)}\n"
+        time.sleep(1)  # two signals at the same moment are one to whom they are sent
         os.killpg(it.pid, signal.SIGINT)
         _, said = it.communicate(timeout=60)
         assert it.returncode == 128 + signal.SIGKILL

@@ -57,6 +57,7 @@ def test_a_value_is_refused_as_it_was_written_and_nothing_in_it_is_run(
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.usefixtures("dagster_is_there")
 @pytest.mark.parametrize("name", ["it's", "two words", "an “año” $HOME", "-rf; ls `id` #1"])
 def test_a_folder_and_a_run_config_of_any_name_are_found(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
@@ -70,6 +71,7 @@ def test_a_folder_and_a_run_config_of_any_name_are_found(tmp_path: Path, name: s
     assert (tmp_path / "data" / "cleaned" / "green" / "2020-01.parquet").exists()
 
 
+@pytest.mark.usefixtures("dagster_is_there")
 def test_a_source_folder_may_be_named_like_a_pattern_a_url_or_a_partition(tmp_path: Path) -> None:
     folder = tmp_path / "a?b*[c]{d}\\e%20#" / "line=77"
     folder.mkdir(parents=True)

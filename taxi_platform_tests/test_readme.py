@@ -1,4 +1,4 @@
-"""Every command of the README and of the pages of commands, marts and S3 is run, in order, as a reader would: in bash.
+"""Every command of the README and of the pages of commands and marts is run, in order, as a reader would: in bash.
 
 Three things differ from a reader's machine. The data folder is a temporary one, and `web` becomes a real HTTP server on
 this machine that serves generated months, because tests have no network. A PostgreSQL and what stands in for Google's
@@ -28,7 +28,6 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_month
 from taxi_platform.core.zone_shapes import FILE, plan_of_squares, write_shapes
 from taxi_platform_tests.core.lake.gcs_server import running_storage
-from taxi_platform_tests.core.lake.s3_server import BUCKET, running_s3
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -36,8 +35,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
-S3 = (ROOT / "docs" / "s3.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", f"{README}\n{COMMANDS}\n{PAGE}\n{S3}", re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", f"{README}\n{COMMANDS}\n{PAGE}", re.MULTILINE | re.DOTALL)
 
 
 def test_every_command_of_the_readme_and_of_the_page_of_commands_does_what_it_says(
@@ -46,14 +44,10 @@ def test_every_command_of_the_readme_and_of_the_page_of_commands_does_what_it_sa
     with ExitStack() as stack:
         google = stack.enter_context(running_storage())
         google.create_bucket("my-bucket")
-        (tmp_path / "s3").mkdir()
-        s3 = stack.enter_context(running_s3(tmp_path / "s3"))
         postgres.execute(SQL("CREATE ROLE analyst"))
         ours = {
             "postgresql://taxi:secret@localhost:5432/taxi": postgres.new_database(),
             "bigquery://my-project/taxi": bigquery.url(),
-            "s3://my-bucket/taxi?endpoint=http://localhost:8333&region=us-east-1": s3.url(BUCKET, "taxi"),
-            "=mine AWS_SECRET_ACCESS_KEY=secret": f"={s3.key} AWS_SECRET_ACCESS_KEY={s3.secret}",
         }
         web = stack.enter_context(_served(_months(tmp_path / "web", ["2020-10", "2020-11", "2020-12"])))
         environ = _environ(tmp_path / "data", dev_port := _free_port())

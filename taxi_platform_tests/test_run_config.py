@@ -28,6 +28,7 @@ FIELDS = [
     ("lake", "url"),
     ("lake", "cache_dir"),
     ("lake", "gcp_credentials"),
+    *(("lake", f"azure_{it}") for it in ("name", "key", "connection_string")),
     ("warehouse", "url"),
     ("warehouse", "gcp_credentials"),
     *((f"{name}_io_manager", "base_dir") for name in ("raw", "parquet", "lake", "warehouse")),

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from real_servers.azure import AzureServer
 from real_servers.postgres import PASSWORD, PostgresServer
+from real_servers.s3 import S3Server
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError, WarehouseError
 from taxi_platform.core.month import Month
@@ -46,7 +48,9 @@ def everything_said(
     home.mkdir()
     (home / "dagster.yaml").write_text(
         "telemetry: {enabled: false}\n"
-        "python_logs: {managed_python_loggers: [root, taxi_platform, google, urllib3], python_log_level: DEBUG}\n"
+        "python_logs:\n"
+        "  managed_python_loggers: [root, taxi_platform, google, urllib3, botocore, azure]\n"
+        "  python_log_level: DEBUG\n"
     )
     monkeypatch.setattr(logging.root, "level", logging.DEBUG)
     said: list[str] = []
@@ -116,6 +120,31 @@ def test_the_key_of_google_is_said_nowhere(
     assert len(lines) > 10
     assert not [line for line in lines if line in said]
     assert _base64(json.dumps(key))[:100] not in said
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_key_of_an_s3_is_said_nowhere(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    environment = s3.environment() | {"TAXI_LAKE_URL": s3.url(s3.new_bucket())}
+    if fails:
+        environment["AWS_SECRET_ACCESS_KEY"] = "planted/hunter2+hunter2"
+    well, said = everything_said(environment, tmp_path, monkeypatch, capfd)
+    assert well is not fails
+    assert not fails or "S3 does not know the credentials" in said
+    assert environment["AWS_SECRET_ACCESS_KEY"] not in said
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_key_of_azure_is_said_nowhere(
+    azure: AzureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    key = _base64("hunter2" * 9) if fails else azure.key
+    environment = azure.environment(key) | {"TAXI_LAKE_URL": f"az://{azure.new_container()}"}
+    well, said = everything_said(environment, tmp_path, monkeypatch, capfd)
+    assert well is not fails
+    assert not fails or "or its key is another one: AuthorizationFailure" in said
+    assert key not in said
 
 
 def test_a_wrong_password_is_in_no_part_of_an_errors_traceback(postgres: PostgresServer) -> None:

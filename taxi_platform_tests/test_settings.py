@@ -27,6 +27,7 @@ VARIABLES = {
     "TAXI_AUTOMATION",
     "TAXI_UI_URL",
     "TAXI_KEEP_DAYS",
+    "TAXI_KEEP_EDITIONS",
 }
 KEY = '{"type": "service_account", "private_key": "hunter2"}'
 HERE = Path.cwd()
@@ -59,6 +60,8 @@ def test_lake_and_warehouse_follow_the_data_folder() -> None:
         ("TAXI_DATA_DIR", "there", "data_dir", HERE / "there"),
         ("TAXI_DATA_DIR", "~/taxi", "data_dir", Path.home() / "taxi"),
         ("TAXI_SOURCE", "web", "source", "web"),
+        ("TAXI_SOURCE", "tlc", "source", "tlc"),
+        ("TAXI_SOURCE", "mirror", "source", "mirror"),
         ("TAXI_SOURCE", " sample ", "source", "sample"),
         ("TAXI_SOURCE", "https://example.com/trips", "source", "https://example.com/trips"),
         ("TAXI_SOURCE", "http://localhost:8000", "source", "http://localhost:8000"),
@@ -80,6 +83,8 @@ def test_lake_and_warehouse_follow_the_data_folder() -> None:
         ("TAXI_WAREHOUSE_URL", "bigquery://project/dataset", "warehouse_url", "bigquery://project/dataset"),
         ("TAXI_KEEP_DAYS", "0", "keep_days", 0),
         ("TAXI_KEEP_DAYS", "365", "keep_days", 365),
+        ("TAXI_KEEP_EDITIONS", "all", "keep_editions", 0),
+        ("TAXI_KEEP_EDITIONS", "3", "keep_editions", 3),
         ("TAXI_ALERT_URLS", "slack://a/b  mailto://c", "alert_urls", ("slack://a/b", "mailto://c")),
     ],
 )
@@ -96,10 +101,10 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
         ("TAXI_DATA_DIR", "gs://bucket", "a folder"),
         ("TAXI_DATA_DIR", __file__, "a folder"),
         *(
-            ("TAXI_SOURCE", value, "web, sample, or a base URL or folder")
+            ("TAXI_SOURCE", value, "web, tlc, mirror, sample, or a base URL or folder")
             for value in (
                 "WEB",
-                "mirror",
+                "mirrors",
                 "ftp://example.com",
                 "https://",
                 "file://elsewhere/x",
@@ -111,8 +116,25 @@ def test_a_value_that_is_accepted_is_taken(name: str, value: str, attribute: str
             ("TAXI_SAMPLE_ROWS", value, "a whole number from 1 to 20000000")
             for value in ("0", "-1", "1.5", "many", "1e3", "20000001", "٣", "9" * 5_000)
         ),
-        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, gs://bucket[/prefix], or s3://bucket"),
-        ("TAXI_LAKE_URL", "hdfs://bucket", "gs://bucket[/prefix]"),
+        ("TAXI_LAKE_URL", "gs://", "a folder, file:///…, gs://bucket[/prefix]"),
+        *(
+            ("TAXI_LAKE_URL", value, "s3://bucket[/prefix][?endpoint=…&region=…], or az://container[/prefix]")
+            for value in (
+                "hdfs://bucket",
+                "s3://",
+                "s3://My_Bucket/prefix",
+                "s3:/bucket",
+                "s3//bucket",
+                "s3://bucket?endpoint=ftp://host",
+                "s3://bucket?endpoint=http://host/path",
+                "s3://bucket?region=",
+                "s3://bucket?region=a&region=b",
+                "s3://bucket?profile=mine",
+                "az://",
+                "az://no--hyphens",
+                "az://container?sv=2024",
+            )
+        ),
         ("TAXI_LAKE_URL", "gs:/bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs//bucket/prefix", "gs://bucket[/prefix]"),
         ("TAXI_LAKE_URL", "gs://My Bucket/prefix", "gs://bucket[/prefix]"),
@@ -160,6 +182,10 @@ def test_an_empty_value_counts_as_not_set(name: str, empty: str) -> None:
     [
         ("TAXI_SOURCE", "ftp://user:hunter2@example.com"),
         ("TAXI_LAKE_URL", "s3://user:hunter2@bucket"),
+        ("TAXI_LAKE_URL", "s3://bucket?endpoint=http://user:hunter2@host"),
+        ("TAXI_LAKE_URL", "s3://bucket?endpoint=http://host?key=hunter2"),
+        ("TAXI_LAKE_URL", "s3://bucket?region=a&secret=hunter2"),
+        ("TAXI_LAKE_URL", "az://container?sig=hunter2"),
         ("TAXI_WAREHOUSE_URL", "mysql://user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql+psycopg2://user:hunter2@host/db"),
         ("TAXI_WAREHOUSE_URL", "postgresql//user:hunter2@host/db"),

@@ -14,6 +14,7 @@ import pytest
 
 from taxi_platform_tests.test_launch import KEPT, ROOT, launch
 
+pytestmark = pytest.mark.usefixtures("dagster_is_there")
 TAXI = str(Path(sys.executable).with_name("taxi"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from taxi_platform.assets.editions import edition_metadata
 from taxi_platform.assets.metadata import (
     attributes,
     change_metadata,
@@ -27,7 +28,7 @@ from taxi_platform.core.showing import listed
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
 from taxi_platform.months import month_of, partitions_of
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import LakeResource, WorkspaceResource
 
 
 def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
@@ -64,6 +65,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         config: _config_of(contract),  # pyright: ignore[reportInvalidTypeForm]
         workspace: WorkspaceResource,
+        lake: LakeResource,
         raw: RawFile,
     ) -> Iterator[dg.Output]:
         with reported(contract.dataset):
@@ -72,22 +74,38 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
             files = workspace.files(contract.dataset, month)
             before_us = files.standing()
             with workspace.folder_for(contract.dataset, str(month)) as work:
-                meant = config.fewer_rows_are_meant
+                layers = lake.layers(contract.dataset, month)
+                choice = layers.choice()
+                # Who pins an edition means it, however few rows it has.
+                meant = config.fewer_rows_are_meant or bool(choice and choice.pinned and choice.sha256 == raw.sha256)
                 with held_still(files.about, raw):
-                    result = clean(contract, month, raw, actions, work, fewer_rows_are_meant=meant)
+                    result = clean(
+                        contract,
+                        month,
+                        raw,
+                        actions,
+                        work,
+                        fewer_rows_are_meant=meant,
+                        shapes=workspace.shapes,
+                    )
                 before = workspace.kept("cleaned", contract.dataset, month)
-                moved = moves(workspace.kept("quarantine", contract.dataset, month), result.quarantine, work)
+                turned_away = workspace.kept("quarantine", contract.dataset, month)
+                moved = moves(turned_away, result.quarantine, work)
                 sources = {**result.sources, EXTRA_COLUMNS: tuple(result.cleaned.lineage.unknown_columns)}
                 context.log.info(f"{contract.dataset} {month}: {result.summary}{f'; {moved}' if moved else ''}")
                 if unknown := result.cleaned.lineage.unknown_columns:
                     context.log.warning(f"{contract.dataset} {month}: columns no contract knows: {listed(unknown)}")
+                if result.zones:
+                    context.log.info(f"{contract.dataset} {month}: zones are {result.zones}")
                 about = (
                     rules_metadata(result)
                     | column_lineage("raw", contract, sources)
                     | {
                         "moved by this replay": str(moved or "nothing to compare with: another file, or the first run"),
                     }
+                    | ({"zones": result.zones} if result.zones else {})
                     | change_metadata(before.lineage if before else None, result.cleaned.lineage)
+                    | edition_metadata(contract, layers, (before, turned_away), result, work)
                 )
                 told = {
                     name: rows_metadata(file, result.seconds) | about | {"preview": preview(file)}

@@ -1,10 +1,11 @@
 """5. `marts/<name>`: what people ask of the tables, worked out in the warehouse and replaced month by month.
 
-Before: `warehouse.py`. What a mart is stands in `marts/`. A mart follows its months by Dagster's own declarative
-automation and not as a part of their runs: a month is whole without it, costs no second more, and one run works out a
-mart for as many months as have changed.
+Before: `warehouse.py`. What a mart is stands in `marts/`. It follows its months by a sensor, `automation/marts.py`, not
+as a part of their runs: a month is whole without it, costs no second more, and one run works out a mart for as many
+months as have changed.
 """
 
+import importlib.util
 import time
 import warnings
 from typing import Any
@@ -38,7 +39,7 @@ def build_mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
 
 
 def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
-    datasets = [it for it in catalog.trips.values() if {*mart.needs} <= {column.name for column in it.columns}]
+    datasets = mart.datasets(catalog)
     first = min(it.first_month for it in datasets)
     months = dg.MonthlyPartitionsDefinition(start_date=first.first_day.strftime("%Y-%m"), fmt="%Y-%m")
     same_month = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
@@ -54,7 +55,6 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
         partitions_def=months,
         # One run for as many months as are asked for: a month takes a fraction of what a run costs to begin.
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=_follows_its_months(),
         metadata=table_metadata(mart, mart.columns),
         check_specs=[
             dg.AssetCheckSpec(
@@ -84,7 +84,8 @@ def _mart_asset(mart: Mart, catalog: Catalog) -> dg.AssetsDefinition:
                 "months": len(rows),
                 "seconds": round(time.monotonic() - started, 3),
                 "dagster/column_lineage": _lineage(mart, catalog),
-            },
+            }
+            | _picture(mart, store, Month.parse(max(rows))),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=_CHECK,
@@ -105,13 +106,14 @@ def differences(mart: Mart, catalog: Catalog, store: Warehouse, month: Month) ->
     return [*unlike(store.ask(conserved_query(mart, catalog, store, month), f"{mart.name} {month}"), mart)]
 
 
-def _follows_its_months() -> dg.AutomationCondition[Any]:
-    """Work a month out when one of its tables has been loaded since, however old the month is."""
-    return (
-        dg.AutomationCondition.any_deps_updated().since_last_handled()
-        & ~dg.AutomationCondition.any_deps_in_progress()
-        & ~dg.AutomationCondition.in_progress()
-    ).with_label("a table of the month was loaded since")
+def _picture(mart: Mart, store: Warehouse, month: Month) -> dict[str, Any]:
+    """Metadata that shows a month of the mart; none where what draws it, the extra `report`, is not installed."""
+    if not all(map(importlib.util.find_spec, ("altair", "vl_convert"))):
+        return {}
+    from taxi_platform.report.picture import picture_of
+
+    with reported(f"{mart.name} {month}"):
+        return {"picture": dg.MetadataValue.md(picture_of(mart, store, month))}
 
 
 def _lineage(mart: Mart, catalog: Catalog) -> dg.TableColumnLineage:

@@ -1,7 +1,5 @@
 """`reference/taxi_zones`: what location ids stand for; `reference/taxi_zone_shapes`: where that is. Without months."""
 
-from pathlib import Path
-
 import dagster as dg
 import pyarrow as pa
 
@@ -62,7 +60,7 @@ def build_shapes_asset(catalog: Catalog) -> dg.AssetsDefinition:
     def taxi_zone_shapes(
         context: dg.AssetExecutionContext, source: SourceResource, workspace: WorkspaceResource
     ) -> dg.MaterializeResult:
-        path, opened = shapes_file(workspace), source.open(catalog)
+        path, opened = workspace.shapes, source.open(catalog)
         with reported(SHAPES), work_folder(path.parent, path.name) as work:
             if source.location.strip() == "sample":
                 raw = opened.fetch_reference(zones, context.log).raw
@@ -83,8 +81,3 @@ def build_shapes_asset(catalog: Catalog) -> dg.AssetsDefinition:
         )
 
     return taxi_zone_shapes
-
-
-def shapes_file(workspace: WorkspaceResource) -> Path:
-    """Where the shapes are kept."""
-    return Path(workspace.data_dir) / "reference" / FILE

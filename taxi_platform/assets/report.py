@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.assets.marts import mart_key
-from taxi_platform.assets.reference import SHAPES, shapes_file
+from taxi_platform.assets.reference import SHAPES
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import SOURCE_MONTH
-from taxi_platform.core.files import write_text
-from taxi_platform.core.urls import lake_folder
+from taxi_platform.core.files import sha256_of, write_text
 from taxi_platform.core.warehouse import Warehouse
-from taxi_platform.core.zone_shapes import plan_of_squares, read_shapes
+from taxi_platform.core.zone_shapes import COARSE, plan_of_squares, read_shapes
 from taxi_platform.failures import reported
 from taxi_platform.marts import Mart
 from taxi_platform.resources import LakeResource, WarehouseResource, WorkspaceResource
@@ -52,27 +51,25 @@ def build_page_asset(marts: Sequence[Mart], catalog: Catalog) -> dg.AssetsDefini
 
         with reported("report"):
             store, folder = warehouse.open(catalog, context.run.run_id), Path(workspace.data_dir) / "report"
-            figures, shapes = figures_of(store), shapes_file(workspace)
+            figures, shapes = figures_of(store), workspace.shapes
             names = zone_names(store, catalog, figures)
-            published = read_shapes(shapes.read_bytes(), str(shapes)) if shapes.exists() else None
+            published = read_shapes(shapes.read_bytes(), str(shapes), COARSE) if shapes.exists() else None
             html = page_of(
                 figures,
                 names,
                 published or plan_of_squares(zip(names["zone"], names["borough"], strict=True)),
-                trust_of(context.instance, workspace, catalog),
+                trust_of(context.instance, workspace, lake.open(), catalog),
                 made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
                 shapes_are_plan=published is None,
                 downloads=_downloads(store, marts, folder),
             )
-            written = [folder / "index.html"]
-            if (objects := lake_folder(lake.url.strip())) is not None:
-                written.append(objects / "_report" / "index.html")
-            for path in written:
-                write_text(path, html)
-            context.log.info(f"the page: {written[0]}")
+            written = folder / "index.html"
+            write_text(written, html)
+            in_lake = lake.open().put_object("_report/index.html", written, sha256_of(written))
+            context.log.info(f"the page: {written}, and {in_lake}")
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(written[0])),
+                "path": dg.MetadataValue.path(str(written)),
                 "bytes": len(html.encode()),
                 "months": len(figures.months),
                 "trips": int(figures.months["trips"].sum()) if len(figures.months) else 0,

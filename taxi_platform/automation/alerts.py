@@ -12,7 +12,15 @@ from typing import Any, Self
 import dagster as dg
 
 from taxi_platform.automation.history import CAUSE, Clock, clock
-from taxi_platform.automation.outcomes import REPLACED_BY, RETRIED_AFTER, failure_of, is_over, layers_of, subject_of
+from taxi_platform.automation.outcomes import (
+    REPLACED_BY,
+    RETRIED_AFTER,
+    failure_of,
+    is_over,
+    layers_of,
+    published_anew,
+    subject_of,
+)
 from taxi_platform.automation.telling import MOST_SINGLE, Alert, Taken, send
 from taxi_platform.automation.troubles import (
     State,
@@ -252,7 +260,9 @@ def _news_of(instance: dg.DagsterInstance, run: dg.DagsterRun, ui_url: str, memo
     about, link = subject_of(run), f"{ui_url}/runs/{run.run_id}"
     if run.status == dg.DagsterRunStatus.SUCCESS:
         made, _ = layers_of(instance, run) if about in memory.failing else (set[str](), None)
-        return memory.succeeded(about, made, f"{run.job_name} succeeded.\n{link}")
+        anew = published_anew(instance, run)
+        told = [Alert(about, "", f"{anew}\n{link}", "was published anew", "info")] if anew else []
+        return [*told, *memory.succeeded(about, made, f"{run.job_name} succeeded.\n{link}")]
     if run.status != dg.DagsterRunStatus.FAILURE or REPLACED_BY in run.tags:
         return []  # the run that came in its place will tell
     cause, why = failure_of(instance, run)

@@ -17,7 +17,7 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.showing import shown
 from taxi_platform.judged_again import Said, evaluations_of, judge_again, said_of
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import LakeResource, WorkspaceResource
 
 #: What Dagster calls a backfill that nothing more will become of.
 ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
@@ -66,7 +66,9 @@ def build_comparing_sensor(catalog: Catalog, status: dg.DefaultSensorStatus, now
         default_status=status,
         description="When a backfill has ended, its months are compared with those that came after them.",
     )
-    def comparisons(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+    def comparisons(
+        context: dg.SensorEvaluationContext, workspace: WorkspaceResource, lake: LakeResource
+    ) -> dg.SensorResult:
         instance, at, end = context.instance, now().timestamp(), time.monotonic() + _SECONDS
         ended = [it.backfill_id for it in instance.get_backfills(limit=_SEEN) if it.status.value in ENDED]
         memory = Compared.from_cursor(context.cursor)
@@ -82,7 +84,7 @@ def build_comparing_sensor(catalog: Catalog, status: dg.DefaultSensorStatus, now
                 if time.monotonic() > end:
                     return dg.SensorResult(skip_reason=f"{looked} months compared", cursor=memory.to_cursor())
                 try:
-                    judge_run_again(instance, workspace, catalog, run, said)
+                    judge_run_again(instance, workspace, lake, catalog, run, said)
                 except Exception as error:  # noqa: BLE001 (the other months are compared, whatever it is)
                     why = shown(first_line(str(error), type(error).__name__), _LONGEST_TEXT)
                     context.log.warning(f"{subject_of(run)} was not compared again: {why}")
@@ -106,6 +108,7 @@ def last_runs(instance: dg.DagsterInstance, backfill: str, now: float) -> list[d
 def judge_run_again(
     instance: dg.DagsterInstance,
     workspace: WorkspaceResource,
+    lake: LakeResource,
     catalog: Catalog,
     run: dg.DagsterRun,
     said: dict[str, Said],
@@ -115,6 +118,7 @@ def judge_run_again(
     Args:
         instance: Dagster's instance.
         workspace: The data folder.
+        lake: The lake.
         catalog: The contracts.
         run: A run that succeeded.
         said: Dataset -> what was said of it last; it is asked once, and kept here for the months after it.
@@ -129,6 +133,6 @@ def judge_run_again(
         if of_it and month:
             if contract.dataset not in said:
                 said[contract.dataset] = said_of(instance, contract)
-            again = judge_again(instance, workspace, contract, Month.parse(month), of_it, said[contract.dataset])
+            again = judge_again(instance, workspace, lake, contract, Month.parse(month), of_it, said[contract.dataset])
             checks = [*(it for it in checks if it not in of_it), *again]
     return checks

@@ -19,11 +19,10 @@ from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
-from taxi_platform.core.lake import open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.room import Room, room_of
 from taxi_platform.core.urls import duckdb_path, lake_folder
-from taxi_platform.resources import google_clients
+from taxi_platform.resources import lake_of
 from taxi_platform.settings import Settings
 
 LAYERS = ("raw", "cleaned", "quarantine", "lake", "warehouse")
@@ -126,8 +125,7 @@ def figures_of(
 
 def _objects(settings: Settings, contract: TripContract) -> int | None:
     try:
-        lake = open_lake(settings.lake_url, settings.data_dir / ".lake", google_clients(settings.gcp_credentials))
-        return len(lake.versions(contract))
+        return len(lake_of(settings).open().versions(contract))
     except LakeError:
         return None
 

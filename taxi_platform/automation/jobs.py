@@ -30,48 +30,29 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         catalog: The contracts.
         retries: How often a step is tried again, and when.
     """
-    zones = dg.define_asset_job(
-        "taxi_zones_job",
-        selection=dg.AssetSelection.assets(["reference", catalog.zones.table]),
-        description="Fetches the zone lookup into the warehouse.",
-        executor_def=recording_executor,
-        op_retry_policy=retries,
-    )
-    shapes = dg.define_asset_job(
-        "taxi_zone_shapes_job",
-        selection=dg.AssetSelection.assets(["reference", SHAPES]),
-        description="Fetches the shapes of the zones, for the page's map.",
-        executor_def=recording_executor,
-        op_retry_policy=retries,
-    )
-    marts = dg.define_asset_job(
-        "marts_job",
-        selection=dg.AssetSelection.groups(MARTS),
-        description="Works the marts out, for a month or for many in one run.",
-        executor_def=recording_executor,
-        op_retry_policy=retries,
-    )
-    page = dg.define_asset_job(
-        "page_job",
-        selection=dg.AssetSelection.assets(PAGE),
-        description="Makes the page of what the marts hold.",
-        executor_def=recording_executor,
-        op_retry_policy=retries,
-    )
-    report = dg.define_asset_job(
-        "report_job",
-        selection=dg.AssetSelection.groups(MARTS) | dg.AssetSelection.assets(PAGE),
-        description="Works the marts out, for a month or for many in one run, and makes the page of them.",
-        executor_def=recording_executor,
-        op_retry_policy=retries,
-    )
+
+    def job(name: str, selection: dg.AssetSelection, description: str) -> "Job":
+        return dg.define_asset_job(
+            name, selection, description=description, executor_def=recording_executor, op_retry_policy=retries
+        )
+
+    zones, shapes = (dg.AssetSelection.assets(["reference", it]) for it in (catalog.zones.table, SHAPES))
+    marts, page = dg.AssetSelection.groups(MARTS), dg.AssetSelection.assets(PAGE)
     return [
-        *(job for contract in catalog.trips.values() for job in _jobs_of(contract, retries)),
-        zones,
-        shapes,
-        marts,
-        page,
-        report,
+        *(it for contract in catalog.trips.values() for it in _jobs_of(contract, retries)),
+        job("taxi_zones_job", zones, "Fetches the zone lookup into the warehouse."),
+        job(
+            "taxi_zone_shapes_job",
+            shapes,
+            "Fetches the shapes of the zones, for maps and for trips without zones.",
+        ),
+        job("marts_job", marts, "Works the marts out, for a month or for many in one run."),
+        job("page_job", page, "Makes the page of what the marts hold."),
+        job(
+            "report_job",
+            marts | page,
+            "Works the marts out, for one month or many, and makes the page of them.",
+        ),
     ]
 
 

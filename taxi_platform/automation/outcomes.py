@@ -4,6 +4,7 @@ import dagster as dg
 
 from taxi_platform.automation.runs import PARTITION
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.io_managers.records import DIFFERENCE
 
 #: The tag of the dataset a run is about.
 DATASET = "taxi/dataset"
@@ -67,6 +68,15 @@ def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, s
         told = error.message.partition(": ")[2] if error and is_ours else event and event.message
         return "the run itself", first_line(told, "no reason given")
     return "the run itself", "it ended without a word"
+
+
+def published_anew(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """What is another in the month that a run has replaced, as it was published anew; "" where it was not."""
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        made = entry.asset_materialization
+        if made is not None and made.asset_key.path[0] == "cleaned" and DIFFERENCE in made.metadata:
+            return str(made.metadata[DIFFERENCE].value)
+    return ""
 
 
 def turns_down(check: dg.AssetCheckEvaluation) -> bool:

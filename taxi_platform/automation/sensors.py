@@ -82,6 +82,9 @@ def build_publication_sensor(
         failed: SourceError | None = None
         for month, turn in _turns(contract, today, here, busy, memory):
             memory = memory.having_looked_at(month, turn)
+            if is_pinned(context, lake, contract, month):
+                reasons.append(f"{month} is pinned")
+                continue
             try:
                 found = store.probe(contract, month)
                 stored = UNKNOWN if there is None else there.get(month)
@@ -145,6 +148,15 @@ def objects(
     except LakeError as error:
         context.log.warning(str(error))
         return None
+
+
+def is_pinned(context: dg.SensorEvaluationContext, lake: LakeResource, contract: TripContract, month: Month) -> bool:
+    """Whether a month stays what it is, whatever the source publishes; a run would not change it either."""
+    try:
+        return lake.layers(contract.dataset, month).is_pinned
+    except LakeError as error:
+        context.log.warning(str(error))
+        return False
 
 
 def _cause(found: Publication, before: Publication | None) -> str:

@@ -29,10 +29,13 @@ Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
 First = Annotated[str, typer.Argument(metavar="FROM", help="The first month, YYYY-MM.")]
 Last = Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM.")]
 Backfill = Annotated[str, typer.Argument(metavar="NAME", help="What the backfill was called when it was begun.")]
-Source = Annotated[str | None, typer.Option(help="web, sample, or a base URL or folder; else what TAXI_SOURCE says.")]
+Source = Annotated[
+    str | None, typer.Option(help="web, tlc, mirror, sample, or a base URL or folder; else what TAXI_SOURCE says.")
+]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
 Only = Annotated[Lack | None, typer.Option(help="Take only the months that lack something.")]
 Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
+Edition = Annotated[str, typer.Argument(help="The beginning of its name, or csv or parquet.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
 
@@ -209,6 +212,64 @@ def metrics(
     from taxi_platform.cli.order import Overview
 
     _end("metrics", lambda: Overview("metrics", port=port, host=host).carry_out(start.prepared()))
+
+
+@app.command()
+def editions(dataset: Dataset, month: Month, as_json: Json = False) -> None:
+    """List every file that was ever fetched of a month: when, from where, rows, and what TLC's report says of it."""
+    _look("editions", dataset, month, as_json=as_json)
+
+
+@app.command()
+def diff(dataset: Dataset, month: Month, a: Edition = "", b: Edition = "", as_json: Json = False) -> None:
+    """Compare two editions of a month row by row; by default the one before, and the one the month is made of."""
+    _look("diff", dataset, month, a, b, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    dataset: Dataset,
+    month: Month,
+    edition: Annotated[str, typer.Argument(help="The beginning of its name, csv, parquet; latest lets go.")],
+    source: Source = None,
+    config: Config = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Make an older edition the month again, and pin it: nothing replaces it until it is let go."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Editions, Job
+
+    def begin() -> int:
+        start.check_months(dataset, month)
+        start.check_config(dataset, config)
+        variables = start.prepared(source)
+        chosen = Editions("rollback", dataset, month, edition, as_json=as_json).carry_out(variables)
+        if chosen:
+            return chosen
+        order = Job(
+            "rollback",
+            f"{dataset} {month}",
+            f"{dataset}_trips_job",
+            month,
+            config=config or "",
+            as_json=as_json,
+            verbose=verbose,
+        )
+        return order.carry_out(variables)
+
+    _end("rollback", begin, as_json=as_json)
+
+
+def _look(command: str, dataset: str, month: str, first: str = "", second: str = "", *, as_json: bool) -> None:
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Editions
+
+    def begin() -> int:
+        start.check_months(dataset, month)
+        return Editions(command, dataset, month, first, second, as_json).carry_out(start.prepared())
+
+    _end(command, begin, as_json=as_json)
 
 
 def _attend(command: str, name: str, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from taxi_platform.cli import say
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.judged_again import Said, evaluations_of, is_judged
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import WorkspaceResource, lake_of
 from taxi_platform.settings import Settings
 
 _POLL_SECONDS = 1.0
@@ -195,8 +195,9 @@ def _judged_again(instance: dg.DagsterInstance, run: dg.DagsterRun, outcome: Out
     before = checks = evaluations_of(instance, run.run_id)
     why = outcome.reason
     try:
-        workspace = WorkspaceResource(data_dir=str(Settings.from_env().data_dir))
-        checks = judge_run_again(instance, workspace, load_catalog(), run, said)
+        settings = Settings.from_env()
+        workspace, lake = WorkspaceResource(data_dir=str(settings.data_dir)), lake_of(settings)
+        checks = judge_run_again(instance, workspace, lake, load_catalog(), run, said)
     except Exception as error:  # noqa: BLE001 (the months are done, and are told of, whatever it is)
         why = f"not compared again: {first_line(str(error), type(error).__name__)}"
     for it in checks:

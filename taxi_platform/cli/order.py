@@ -131,3 +131,23 @@ class Report(Order):
     module = "taxi_platform.cli.report"
     as_json: bool = False
     verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Editions(Order):
+    """What is to be done with the editions of a month's file.
+
+    Attributes:
+        dataset: The dataset.
+        month: The month.
+        first: The name of one of them; empty: the one there is reason to take.
+        second: The name of another one, likewise.
+        as_json: Whether a program asks.
+    """
+
+    module = "taxi_platform.cli.editions"
+    dataset: str = ""
+    month: str = ""
+    first: str = ""
+    second: str = ""
+    as_json: bool = False

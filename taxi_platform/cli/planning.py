@@ -22,7 +22,6 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import RuleAction, TripContract
 from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.errors import LakeError
-from taxi_platform.core.lake import open_lake
 from taxi_platform.core.machine import Width
 from taxi_platform.core.month import Month
 from taxi_platform.core.planning import FREE_BIGQUERY_BYTES, Plan, PlannedMonth, Rates, bigquery_row_bytes
@@ -31,7 +30,7 @@ from taxi_platform.core.source import NotPublishedError, Publication, RetryPolic
 from taxi_platform.core.source.sample import SampleOrigin
 from taxi_platform.core.urls import duckdb_path, lake_folder
 from taxi_platform.core.warehouse.identity import store_of
-from taxi_platform.resources import google_clients
+from taxi_platform.resources import lake_of
 from taxi_platform.settings import Settings
 
 #: A plan asks once; a source that does not answer is no reason not to say what is known without it.
@@ -111,11 +110,8 @@ class Planner:
         }
 
     def _stored(self) -> dict[Month, str] | None:
-        it = self.settings
         try:
-            return open_lake(it.lake_url, it.data_dir / ".lake", google_clients(it.gcp_credentials)).versions(
-                self.contract
-            )
+            return lake_of(self.settings).open().versions(self.contract)
         except LakeError as error:
             sys.stderr.write(f"{error}\n")
             return None
@@ -176,7 +172,10 @@ class Planner:
             return int(counted), "an earlier run"
         if (rows := self.source.rows(self.contract, month, found)) is not None:
             return rows, "its footer"
-        if self.settings.source == "web" and (rows := published_rows(self.contract.dataset, month)) is not None:
+        if (
+            self.settings.source in ("web", "tlc")
+            and (rows := published_rows(self.contract.dataset, month)) is not None
+        ):
             return rows, "TLC's catalogue"
         return None, ""
 

@@ -117,6 +117,25 @@ def copy_hashed(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file appear a second time: by a link where the file system has them, so that no byte is stored twice.
+
+    Args:
+        source: The file; whoever replaces it does so by a rename, never in place.
+        target: Where there is no file yet.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links, or a file with too many
+        require_room(target.parent, source.stat().st_size, where=str(target))
+        copy_hashed(source, target)
+
+
 def _read(reader: BinaryIO, path: Path) -> bytes:
     with naming(path):
         return reader.read(_CHUNK)

@@ -51,6 +51,8 @@ class Lineage:
     told: list[str] = field(default_factory=list[str])
     #: Whether the run that made it was told that the month may have no rows, or far fewer than the version it replaces.
     fewer_rows_are_meant: bool = False
+    #: The SHA-256 of the shapes that zones were derived by; empty where none were.
+    zone_shapes: str = ""
 
     @property
     def summary(self) -> str:
@@ -61,9 +63,9 @@ class Lineage:
         )
 
     @property
-    def edition_name(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-        """What decides what the rows are: the raw file's SHA-256, the contract's version, and the rules' actions."""
-        return self.source_sha256, self.contract_version, tuple(sorted(self.rules.items()))
+    def edition_name(self) -> tuple[str, str, tuple[tuple[str, str], ...], str]:
+        """What decides what the rows are: raw file's SHA-256, contract's version, rules' actions, zones' shapes."""
+        return self.source_sha256, self.contract_version, tuple(sorted(self.rules.items())), self.zone_shapes
 
     def to_json(self) -> str:
         """The text stored in the file."""

@@ -13,7 +13,10 @@ _HOSTS = re.compile(r"(?a:([\w. -]*|\[[\w.:%]+\])(:\d{1,5})?)(,(?a:([\w.-]*|\[[\
 _LOCAL = ("file:///", "duckdb:///")
 _USER = re.compile(r"[\w.@%+~-]*")
 #: Options that say how to connect; who knows what a server calls its secrets.
-_OPTION = re.compile(r"(sslmode|connect_timeout|application_name|target_session_attrs)=[\w.-]*")
+_OPTION = re.compile(
+    r"(sslmode|connect_timeout|application_name|target_session_attrs|region)=[\w.-]*|"
+    r"(?a:endpoint=https?://[\w.-]+(:\d{1,5})?/?)"
+)
 _HIDDEN = "***"
 #: In a sentence: options of a URL, or of what is left of one; and what stands where a port belongs.
 #: The path that urllib3 tells: of a URL that nobody understands, the account may stand in it.

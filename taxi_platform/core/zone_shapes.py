@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from taxi_platform.core.errors import TaxiPlatformError
@@ -15,19 +16,25 @@ from taxi_platform.core.errors import TaxiPlatformError
 #: https://data.cityofnewyork.us/Transportation/NYC-Taxi-Zones/8meu-9t5y
 PUBLISHED = "https://data.cityofnewyork.us/resource/8meu-9t5y.geojson?$limit=5000"
 FILE = "taxi_zones.geojson"
-#: Digits after the point of a degree: ten metres.
-_DIGITS = 4
+#: Digits after the point of a degree: ten centimetres, to say which zone a place is in; ten metres, to draw it.
+FINE, COARSE = 6, 4
 _ID = "locationid"
 
 Geometry = dict[str, Any]
 
 
-def read_shapes(text: str | bytes, where: str) -> dict[int, Geometry]:
-    """The shape of each zone, with ten metres' precision.
+def shapes_below(data_dir: Path) -> Path:
+    """Where the shapes are kept in a data folder."""
+    return data_dir / "reference" / FILE
+
+
+def read_shapes(text: str | bytes, where: str, digits: int = FINE) -> dict[int, Geometry]:
+    """The shape of each zone.
 
     Args:
         text: GeoJSON.
         where: Where it is from, for the error.
+        digits: After the point of a degree.
 
     Returns:
         Zone -> a GeoJSON MultiPolygon.
@@ -41,7 +48,7 @@ def read_shapes(text: str | bytes, where: str) -> dict[int, Geometry]:
             zone = int({name.casefold(): value for name, value in feature["properties"].items()}[_ID])
             shape = feature["geometry"]
             polygons = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
-            parts.setdefault(zone, []).extend([[_ring(ring) for ring in polygon] for polygon in polygons])
+            parts.setdefault(zone, []).extend([[_ring(ring, digits) for ring in polygon] for polygon in polygons])
         _require(parts, "it has no zones")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TaxiPlatformError(
@@ -79,19 +86,19 @@ def plan_of_squares(zones: Iterable[tuple[int, str]]) -> dict[int, Geometry]:
             x, y = -74.2 + 0.01 * (left + place % width), 40.9 - 0.01 * (place // width)
             # Clockwise, which to who draws a globe is the small side of the ring.
             ring = [[x, y], [x, y + 0.009], [x + 0.009, y + 0.009], [x + 0.009, y], [x, y]]
-            squares[zone] = {"type": "MultiPolygon", "coordinates": [[[_rounded(it) for it in ring]]]}
+            squares[zone] = {"type": "MultiPolygon", "coordinates": [[[_rounded(it, COARSE) for it in ring]]]}
         left += width + 1
     return squares
 
 
-def _ring(points: Sequence[Sequence[float]]) -> list[list[float]]:
+def _ring(points: Sequence[Sequence[float]], digits: int) -> list[list[float]]:
     """A ring of rounded points, none twice in succession, closed."""
     ring: list[list[float]] = []
     for point in points:
         _require(-180 <= point[0] <= 180 and -90 <= point[1] <= 90, f"{point[0]}, {point[1]} are no degrees")
-        if not ring or ring[-1] != _rounded(point):
-            ring.append(_rounded(point))
-    return ring if len(ring) > 3 else [_rounded(it) for it in points]
+        if not ring or ring[-1] != _rounded(point, digits):
+            ring.append(_rounded(point, digits))
+    return ring if len(ring) > 3 else [_rounded(it, digits) for it in points]
 
 
 def _require(holds: object, told: str) -> None:
@@ -99,5 +106,5 @@ def _require(holds: object, told: str) -> None:
         raise ValueError(told)
 
 
-def _rounded(point: Sequence[float]) -> list[float]:
-    return [round(float(point[0]), _DIGITS), round(float(point[1]), _DIGITS)]
+def _rounded(point: Sequence[float], digits: int) -> list[float]:
+    return [round(float(point[0]), digits), round(float(point[1]), digits)]

@@ -11,20 +11,26 @@ from taxi_platform.io_managers.lake import LakeIOManager
 from taxi_platform.io_managers.warehouse import ReferenceIOManager, WarehouseIOManager
 
 
-def build_io_managers(data_dir: Path, catalog: Catalog) -> dict[str, dg.IOManagerDefinition]:
-    """The IO managers by the keys that assets name them by. Nothing of them is for a run's config to say."""
+def build_io_managers(data_dir: Path, catalog: Catalog, keep_editions: int = 0) -> dict[str, dg.IOManagerDefinition]:
+    """The IO managers by the keys that assets name them by. Nothing of them is for a run's config to say.
+
+    Args:
+        data_dir: The data folder.
+        catalog: The contracts.
+        keep_editions: How many editions of a month's raw file the lake keeps; 0 for all.
+    """
     spill_to = data_dir / ".spill"
 
     def warehouse_of(init: dg.InitResourceContext) -> Warehouse:
         return init.resources.warehouse.open(catalog, init.run.run_id if init.run else "")
 
-    @dg.io_manager(config_schema={})
-    def raw_io_manager(_: dg.InitResourceContext) -> RawIOManager:
-        return RawIOManager(data_dir / "raw", catalog)
+    @dg.io_manager(config_schema={}, required_resource_keys={"lake"})
+    def raw_io_manager(init: dg.InitResourceContext) -> RawIOManager:
+        return RawIOManager(data_dir / "raw", catalog, init.resources.lake.open(), keep_editions)
 
-    @dg.io_manager(config_schema={})
-    def parquet_io_manager(_: dg.InitResourceContext) -> ParquetIOManager:
-        return ParquetIOManager(data_dir, catalog)
+    @dg.io_manager(config_schema={}, required_resource_keys={"lake"})
+    def parquet_io_manager(init: dg.InitResourceContext) -> ParquetIOManager:
+        return ParquetIOManager(data_dir, catalog, init.resources.lake.open())
 
     @dg.io_manager(config_schema={}, required_resource_keys={"lake"})
     def lake_io_manager(init: dg.InitResourceContext) -> LakeIOManager:

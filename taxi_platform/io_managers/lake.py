@@ -9,6 +9,7 @@ import dagster as dg
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.editions import MonthFiles, held_still, require_name
 from taxi_platform.core.lake import Lake
+from taxi_platform.core.lake.layers import MonthLayers
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.failures import reported
@@ -29,6 +30,7 @@ class LakeIOManager(dg.IOManager):
         started = time.monotonic()
         files = MonthFiles(self._data_dir, contract.dataset, month)
         with reported(files.about), files.alone(), held_still(files.about, obj):
+            self._keep_quarantine(files, obj)
             uri = self._lake.put(contract, month, obj)
         context.log.info(f"{contract.dataset} {month}: stored as {uri}")
         context.add_output_metadata(
@@ -39,6 +41,13 @@ class LakeIOManager(dg.IOManager):
                 "seconds": round(time.monotonic() - started, 3),
             }
         )
+
+    def _keep_quarantine(self, files: MonthFiles, cleaned: ParquetFile) -> None:
+        """What was turned away goes where what was kept goes. Where it is not here, whoever made it has done so."""
+        turned_away = ParquetFile(files.path("quarantine"))
+        is_here = turned_away.path.exists() and turned_away.known_lineage is not None
+        if is_here and turned_away.lineage.edition_name == cleaned.lineage.edition_name:
+            MonthLayers(self._lake, files.dataset, files.month).keep_quarantine(turned_away)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """One month as a `ParquetFile` or, without bringing it here, as its URI; or any months as rows."""

@@ -4,5 +4,7 @@
 LAKE_VERSION = "lake version"
 #: Of a load: which store was loaded (`core/warehouse/identity.py`).
 STORE = "store"
+#: Of a cleaned month: what is another than in the edition of its file before.
+DIFFERENCE = "difference to the edition before"
 #: Of an object in the lake, and of a load: SHA-256 of the raw file its rows come from.
 RAW_SHA256 = "raw SHA-256"

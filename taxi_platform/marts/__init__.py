@@ -13,8 +13,9 @@ from typing import ClassVar, Literal
 import yaml
 from pydantic import ValidationError
 
+from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.layout import Identifier
-from taxi_platform.core.catalog.model import TableContract
+from taxi_platform.core.catalog.model import TableContract, TripContract
 from taxi_platform.core.errors import ContractError
 
 #: The dialect the files are written in.
@@ -49,6 +50,10 @@ class Mart(TableContract):
     def table(self) -> str:
         """The mart's name."""
         return self.name
+
+    def datasets(self, catalog: Catalog) -> list[TripContract]:
+        """The datasets that have a place in it."""
+        return [it for it in catalog.trips.values() if {*self.needs} <= {column.name for column in it.columns}]
 
 
 def load_marts(folder: Path = Path(__file__).parent) -> tuple[Mart, ...]:

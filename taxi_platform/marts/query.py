@@ -70,9 +70,16 @@ def conserved_query(mart: Mart, catalog: Catalog, warehouse: Warehouse, month: M
     return _in_words_of(warehouse, _reading(both, mart, catalog, warehouse, month))
 
 
+def summed_query(mart: Mart, column: str, by: str, warehouse: Warehouse, month: Month) -> str:
+    """The query for a column of a mart's month added up: its columns are `dataset`, `by`, and the sum."""
+    names, total = dict.fromkeys([_DATASET, by]), exp.func("sum", exp.column(column)).as_(column)
+    query = exp.select(*names, total).from_(_table(warehouse, mart)).where(_is_of(month)).group_by(*names)
+    return _in_words_of(warehouse, query)
+
+
 def column_sources(mart: Mart, catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
     """What each column of a mart is made of: (table, column) pairs, as its query says."""
-    contracts = [it for it in catalog.trips.values() if _has_place(it, mart)]
+    contracts = mart.datasets(catalog)
     schema = {
         TRIPS: {_DATASET: "VARCHAR", SOURCE_MONTH: "DATE", **{it.name: it.type.duckdb for it in _all_columns(catalog)}},
         ZONES: {it.name: it.type.duckdb for it in catalog.zones.columns},
@@ -108,7 +115,7 @@ def _reading(query: exp.Select, mart: Mart, catalog: Catalog, warehouse: Warehou
     """The query, with what it reads before it."""
     used = {it.name for it in query.find_all(exp.Column)}
     columns = [it for it in _all_columns(catalog) if it.name in used]
-    there = [(it, warehouse.columns_of(it)) for it in catalog.trips.values() if _has_place(it, mart)]
+    there = [(it, warehouse.columns_of(it)) for it in mart.datasets(catalog)]
     parts = [_rows(warehouse, contract, names, columns, month) for contract, names in there if names]
     if not parts:
         parts = [_no_rows(columns)]
@@ -163,10 +170,6 @@ def _all_columns(catalog: Catalog) -> list[Column]:
         for column in contract.columns:
             found.setdefault(column.name, column)
     return list(found.values())
-
-
-def _has_place(contract: TripContract, mart: Mart) -> bool:
-    return {*mart.needs} <= {it.name for it in contract.columns}
 
 
 def _in_words_of(warehouse: Warehouse, query: exp.Expr) -> str:

@@ -80,7 +80,6 @@ def page_of(
         specs={name: _in_script(spec) for name, spec in charts.items()},
         vega=_vega() if charts else "",
         trust=trust,
-        datasets=sorted({it.dataset for it in trust}),
         trips=int(months["trips"].sum()) if len(months) else 0,
         months=len(months),
         first=months["month"].min() if len(months) else "",

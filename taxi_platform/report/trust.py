@@ -10,6 +10,8 @@ from taxi_platform.automation.history import latest, months_of
 from taxi_platform.checks import names_of
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
+from taxi_platform.core.lake import Lake
+from taxi_platform.core.lake.layers import editions_held
 from taxi_platform.core.month import Month
 from taxi_platform.core.rejects import rejects
 from taxi_platform.judged_again import answers_of, is_judged
@@ -37,7 +39,7 @@ class Trust:
         edition: Which of TLC's editions it is.
         raw: The SHA-256 of TLC's file.
         fetched: When it was fetched.
-        editions: How many different files were ever fetched for the month.
+        editions: How many different files of the month the lake keeps.
     """
 
     dataset: str
@@ -56,15 +58,17 @@ class Trust:
     editions: int
 
 
-def trust_of(instance: dg.DagsterInstance, workspace: WorkspaceResource, catalog: Catalog) -> list[Trust]:
+def trust_of(instance: dg.DagsterInstance, workspace: WorkspaceResource, lake: Lake, catalog: Catalog) -> list[Trust]:
     """Every month that is cleaned, dataset by dataset, the newest first."""
-    return [it for contract in catalog.trips.values() for it in _of_dataset(instance, workspace, contract)]
+    return [it for contract in catalog.trips.values() for it in _of_dataset(instance, workspace, lake, contract)]
 
 
-def _of_dataset(instance: dg.DagsterInstance, workspace: WorkspaceResource, contract: TripContract) -> list[Trust]:
+def _of_dataset(
+    instance: dg.DagsterInstance, workspace: WorkspaceResource, lake: Lake, contract: TripContract
+) -> list[Trust]:
     raw, cleaned = (dg.AssetKey([layer, contract.table]) for layer in ("raw", "cleaned"))
     checks = _checks(instance, contract)
-    files = _files(instance, raw)
+    editions = editions_held(lake, contract.dataset)
     found = list[Trust]()
     for month in sorted(months_of(instance, cleaned), reverse=True):
         made, fetched = latest(instance, cleaned, month), latest(instance, raw, month)
@@ -89,7 +93,7 @@ def _of_dataset(instance: dg.DagsterInstance, workspace: WorkspaceResource, cont
                 edition=told.get("edition", "unknown"),
                 raw=told.get("SHA-256", ""),
                 fetched=told.get("fetched at", ""),
-                editions=len(files.get(str(month), {""})),
+                editions=editions[month],
             )
         )
     return found
@@ -103,16 +107,6 @@ def _checks(instance: dg.DagsterInstance, contract: TripContract) -> dict[str, d
             if answer.check.partition:
                 said.setdefault(answer.check.partition, {}).setdefault(name, answer.check)
     return said
-
-
-def _files(instance: dg.DagsterInstance, raw: dg.AssetKey) -> dict[str, set[str]]:
-    """Month -> the SHA-256 of every file that was ever fetched for it."""
-    files: dict[str, set[str]] = {}
-    for record in instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=raw), limit=1_000).records:
-        made = record.asset_materialization
-        if made is not None and made.partition and "SHA-256" in made.metadata:
-            files.setdefault(made.partition, set()).add(str(made.metadata["SHA-256"].value))
-    return files
 
 
 def _why(workspace: WorkspaceResource, contract: TripContract, month: Month) -> str:

@@ -52,11 +52,17 @@ class Platform:
     catalog: Catalog = field(default_factory=load_catalog)
     lake_url: str = ""
     warehouse_url: str = ""
+    #: Whether Dagster's records are in files, which takes twice as long: another process, or a schedule, can open them.
+    is_kept: bool = False
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         # Beside the data, where pytest clears away: a folder of its own making the instance would not.
-        return dg.DagsterInstance.ephemeral(tempdir=str(self.data_dir.parent / ".dagster"))
+        folder = self.data_dir.parent / ".dagster"
+        if self.is_kept:
+            folder.mkdir(parents=True, exist_ok=True)
+            return dg.DagsterInstance.local_temp(str(folder))
+        return dg.DagsterInstance.ephemeral(tempdir=str(folder))
 
     @cached_property
     def defs(self) -> dg.Definitions:

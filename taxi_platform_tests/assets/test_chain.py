@@ -28,12 +28,17 @@ def test_a_month_goes_from_source_to_table_and_every_row_is_accounted_for(tmp_pa
     result = platform.run(f"{dataset}_trips_job", MONTH)
 
     assert checks_of(result) == ALL_PASS
+    edition = metadata_of(result, "raw", f"{dataset}_trips")["SHA-256"]
     assert platform.files() == sorted(
         [
             f"raw/{dataset}/{MONTH}/{dataset}_tripdata_{MONTH}.csv.gz",
             f"raw/{dataset}/{MONTH}/provenance.json",
             f"cleaned/{dataset}/{MONTH}.parquet",
             f"quarantine/{dataset}/{MONTH}.parquet",
+            f"lake/_raw/{dataset}/{MONTH}/{edition}/{dataset}_tripdata_{MONTH}.csv.gz",
+            f"lake/_raw/{dataset}/{MONTH}/{edition}/provenance.json",
+            f"lake/_raw/{dataset}/{MONTH}/choice.json",
+            f"lake/_quarantine/{dataset}/{MONTH}.parquet",
             f"lake/{dataset}_trips/source_month={MONTH}/{dataset}_tripdata_{MONTH}.parquet",
             "warehouse.duckdb",
         ]

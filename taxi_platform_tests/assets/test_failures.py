@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -68,10 +69,11 @@ def test_a_file_of_another_kind_leaves_the_month_as_it_was(platform: Platform, s
 def test_a_raw_file_that_was_deleted_is_missed_when_it_is_needed(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data")
     platform.run("green_to_lake_job", MONTH)
+    shutil.rmtree(platform.data_dir / "lake" / "_raw")  # from where it would be taken
     for layer, path in {
         "raw": platform.raw_folder("green", MONTH) / f"green_tripdata_{MONTH}.csv.gz",
-        "cleaned": platform.parquet("cleaned", "green", MONTH).path,
         "lake": platform.in_lake("green", MONTH).path,
+        "cleaned": platform.parquet("cleaned", "green", MONTH).path,  # the lake's object would do as well
     }.items():
         path.unlink()
         with pytest.raises(dg.Failure) as raised:

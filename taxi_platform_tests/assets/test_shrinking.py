@@ -102,7 +102,7 @@ def test_a_first_month_without_rows_stops_before_the_lake(tmp_path: Path, source
     result = platform.run("green_trips_job", MONTH, succeeds=False)
 
     assert str(check_of(result, NOT_SHRUNK).description).startswith("the source file has no rows. ")
-    assert not (platform.data_dir / "lake").exists()
+    assert not platform.in_lake("green", MONTH).path.exists()
     assert not (platform.data_dir / "warehouse.duckdb").exists()
 
 

@@ -10,7 +10,7 @@ from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.sample import write_parquet_month
 from taxi_platform.judged_again import evaluations_of, is_judged, judge_again
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import LakeResource, WorkspaceResource
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import ALL_PASS, Platform, check_of, checks_of, figures_of, steps_of
 
@@ -136,6 +136,7 @@ def test_a_damaged_month_is_no_measure_for_those_after_it(platform: Platform, so
         write_green(source, in_month(trips({}, {}), month), month)
         platform.run("green_trips_job", month)
     platform.parquet("cleaned", "green", "2020-12").path.write_bytes(b"PAR1, once")
+    (platform.data_dir / "lake" / "_quarantine" / "green" / "2020-12.parquet").write_bytes(b"PAR1, once")
     write_green(source, trips({}, {}))
     assert passed(platform.run("green_trips_job", MONTH), "row_count_in_trend")[1]["months compared with"] == 1
 
@@ -190,6 +191,7 @@ def test_what_had_nothing_to_be_compared_with_is_judged_again_by_the_months_that
     platform: Platform, source: Path
 ) -> None:
     contract, workspace = platform.catalog.trips["green"], WorkspaceResource(data_dir=str(platform.data_dir))
+    lake = LakeResource(url=str(platform.data_dir / "lake"), cache_dir=str(platform.data_dir / ".lake"))
     runs = dict[str, dg.ExecuteInProcessResult]()
     for month, rows in (("2021-03", 40), ("2021-02", 100), ("2021-01", 100)):  # newest first
         write_green(source, in_month(trips(*[{}] * rows), month), month)
@@ -197,7 +199,7 @@ def test_what_had_nothing_to_be_compared_with_is_judged_again_by_the_months_that
     assert not is_judged(check_of(runs["2021-03"], "row_count_in_trend"))
 
     checks = evaluations_of(platform.instance, runs["2021-03"].run_id)
-    again = judge_again(platform.instance, workspace, contract, Month(2021, 3), checks)
+    again = judge_again(platform.instance, workspace, lake, contract, Month(2021, 3), checks)
     (found,) = (it for it in again if it.check_name == "row_count_in_trend")
     assert (found.passed, found.partition) == (False, "2021-03")
     assert found.description == "40 rows, against 100 in the 2 months before"

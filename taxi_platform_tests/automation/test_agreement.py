@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def automation(tmp_path: Path, source: Path) -> Automation:
-    return Automation(Platform(tmp_path / "data", source=str(source)))
+    return Automation(Platform(tmp_path / "data", source=str(source), is_kept=True))
 
 
 def publish(source: Path, rows: int, month: str = NEWEST) -> None:

@@ -13,7 +13,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from taxi_platform.automation.comparing import BACKFILL, Compared, build_comparing_sensor
 from taxi_platform.cli.following import follow
 from taxi_platform.judged_again import answers_of, keys_of
-from taxi_platform.resources import WorkspaceResource
+from taxi_platform.resources import LakeResource, WorkspaceResource
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.automation.endpoint import Endpoint
@@ -73,7 +73,9 @@ class Backfills:
         sensor = build_comparing_sensor(
             self.platform.catalog, dg.DefaultSensorStatus.STOPPED, lambda: datetime.now(UTC) + timedelta(minutes=5)
         )
-        resources = {"workspace": WorkspaceResource(data_dir=str(self.platform.data_dir))}
+        folder = self.platform.data_dir
+        lake = LakeResource(url=str(folder / "lake"), cache_dir=str(folder / ".lake"))
+        resources = {"workspace": WorkspaceResource(data_dir=str(folder)), "lake": lake}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
             result = sensor.evaluate_tick(context)
         self.cursor = result.cursor

@@ -30,7 +30,7 @@ def server() -> Generator[Server, None, None]:
 
 @pytest.fixture
 def automation(server: Server, tmp_path: Path) -> Automation:
-    automation = Automation(Platform(tmp_path / "data", source=server.url))
+    automation = Automation(Platform(tmp_path / "data", source=server.url, is_kept=True))
     for month in ("2025-04", "2025-05"):
         report(automation.platform, "warehouse", "green", month)
     return automation
@@ -110,7 +110,7 @@ def test_of_a_source_that_does_not_answer_the_runs_ask_more_patiently(automation
 
 
 def test_where_nothing_is_known_the_newest_month_due_is_run(server: Server, tmp_path: Path) -> None:
-    automation = Automation(Platform(tmp_path / "data", source=server.url))
+    automation = Automation(Platform(tmp_path / "data", source=server.url, is_kept=True))
     publish(server, "2025-07", "2025-08", "2025-09")
     assert requested(automation) == ["2025-08"]
 
@@ -123,7 +123,7 @@ def test_a_month_that_failed_is_asked_for_again_a_month_later(automation: Automa
 
 
 def test_a_year_without_sensors_brings_every_month_once(tmp_path: Path) -> None:
-    automation = Automation(Platform(tmp_path / "data"))
+    automation = Automation(Platform(tmp_path / "data", is_kept=True))
     report(automation.platform, "warehouse", "green", "2023-12")
     asked = list[str]()
     for at in times("green_monthly", datetime(2024, 4, 1, tzinfo=NEW_YORK), 14):

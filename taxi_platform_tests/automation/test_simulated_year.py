@@ -135,7 +135,7 @@ def tlc(tmp_path: Path) -> Generator[Tlc, None, None]:
 def test_a_year_of_publications_lands_once_each_without_a_failure(tlc: Tlc, tmp_path: Path) -> None:
     with running_endpoint() as somebody:
         alerts = AlertsResource(urls=somebody.url(), ui_url="http://localhost:3000")
-        automation = Automation(Platform(tmp_path / "data", source=tlc.server.url), alerts=alerts)
+        automation = Automation(Platform(tmp_path / "data", source=tlc.server.url, is_kept=True), alerts=alerts)
         live_through_a_year(tlc, automation, tmp_path)
     assert "failure" not in somebody.gravities
 
@@ -224,7 +224,7 @@ def test_a_year_in_which_every_tenth_load_meets_an_outage_ends_whole_by_itself_a
     tlc: Tlc, tmp_path: Path
 ) -> None:
     with running_endpoint() as endpoint:
-        automation = Automation(Platform(tmp_path / "data", source=tlc.server.url))
+        automation = Automation(Platform(tmp_path / "data", source=tlc.server.url, is_kept=True))
         platform, started, failed = automation.platform, 0, list[str]()
         alerts = Alerts(platform.instance, endpoint.url())
         alerts.look()  # from now on

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from unittest import mock
 
 import dagster as dg
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
@@ -122,11 +121,11 @@ class Automation:
     def scheduled(self, name: str, at: datetime) -> ScheduleExecutionData:
         """One evaluation of a schedule."""
         schedule = self.repository.get_schedule_def(name)
+        # Dagster lets a schedule have an instance only if another process could open it too: `Platform.is_kept`.
         given = dg.build_schedule_context(
-            scheduled_execution_time=at, repository_def=self.repository, resources=self._resources
+            self.platform.instance, at, repository_def=self.repository, resources=self._resources
         )
-        # Dagster lets a schedule have an instance only if another process could open it too.
-        with mock.patch.object(dg.ScheduleEvaluationContext, "instance", self.platform.instance), given as context:
+        with given as context:
             return schedule.evaluate_tick(context)
 
     def scheduled_runs(self, name: str, at: datetime) -> list[dg.ExecuteInProcessResult]:

@@ -15,10 +15,10 @@ PACKAGE = ROOT / "taxi_platform"
 LARGEST_MODULE = 350
 #: What `core` must do without, or must not make everybody pay for.
 ABOVE_CORE = {"dagster", "dagster_gcp", "dagster_postgres", "dagster_shared"}
-HEAVY = {"google", "psycopg", "psycopg2", "pandas", "matplotlib", "sqlalchemy", "boto3", "botocore"}
+HEAVY = {"google", "boto3", "botocore", "azure", "psycopg", "psycopg2", "pandas", "matplotlib", "sqlalchemy"}
 
 #: Modules that need the client of a store.
-STORES = {"gcs", "s3", "s3_reasons", "crc32c", "postgres", "bigquery"}
+STORES = {"gcs", "crc32c", "s3", "s3_reasons", "azure", "azure_reasons", "postgres", "bigquery"}
 
 modules = sorted(PACKAGE.rglob("*.py"))
 core_modules = sorted((PACKAGE / "core").rglob("*.py"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taxi_platform.core.errors import TaxiPlatformError
-from taxi_platform.core.zone_shapes import plan_of_squares, read_shapes, write_shapes
+from taxi_platform.core.zone_shapes import COARSE, plan_of_squares, read_shapes, write_shapes
 
 SQUARE = [
     [-74.00001, 40.70001],
@@ -36,8 +36,8 @@ def test_a_zone_of_several_parts_is_one_shape_whichever_way_it_is_told() -> None
     assert {it["type"] for it in shapes.values()} == {"MultiPolygon"}
 
 
-def test_points_have_ten_metres_precision_and_none_comes_twice_in_succession() -> None:
-    ((ring,),) = read_shapes(collection(feature(1)), "here")[1]["coordinates"]
+def test_points_to_be_drawn_have_ten_metres_precision_and_none_comes_twice_in_succession() -> None:
+    ((ring,),) = read_shapes(collection(feature(1)), "here", COARSE)[1]["coordinates"]
     assert ring == [[-74.0, 40.7], [-73.9, 40.7], [-73.9, 40.8], [-74.0, 40.8], [-74.0, 40.7]]
 
 

@@ -70,6 +70,7 @@ def dozen() -> list[Round]:
             (points.COPYING_TO_LAKE, points.FILLING_PARTITION),
             (points.BEFORE_ATTACH, points.NOT_RECORDED),
         ),
+        "s3+postgres": ((points.UPLOADING_TO_S3, points.FILLING_PARTITION),),
         "gcs+bigquery": ((points.UPLOADING, ANY_MOMENT), (points.SUBMITTED, points.WAITING)),
     }
     return [

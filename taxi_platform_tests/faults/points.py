@@ -100,8 +100,7 @@ FOLDER = (
     Point("after the lake's rename", Spot(_FILES, "publish", "_sync_folder(", called_by="FolderLake.put")),
 )
 
-_OF_A_BUCKET = (
-    *_FILES_OF_A_MONTH,
+_FETCHING = (
     Point(
         "while the object is fetched",
         Spot(_BUCKET, "BucketLake._fetch", CALL),
@@ -115,20 +114,24 @@ UPLOADING = Point(
     Spot(_GCS, "GCSLake._send", RETURN),
 )
 GCS = (
-    *_OF_A_BUCKET,
+    *_FILES_OF_A_MONTH,
     Point("before the object is uploaded", Spot(_GCS, "GCSLake._send", CALL)),
     UPLOADING,
     Point("object uploaded, its checksum not compared", Spot(_GCS, "GCSLake._send", RETURN)),
+    *_FETCHING,
+)
+
+UPLOADING_TO_S3 = Point(
+    "while the object is put",
+    Spot(_S3, "S3Lake._send", "self._client.put_object("),
+    Spot(_S3, "S3Lake._send", RETURN),
 )
 S3 = (
-    *_OF_A_BUCKET,
-    Point("before the object is uploaded", Spot(_S3, "S3Lake._send", CALL)),
-    Point(
-        "while the object is uploaded",
-        Spot(_S3, "S3Lake._send", "sent = self._client.put_object("),
-        Spot(_S3, "S3Lake._send", RETURN),
-    ),
-    Point("object uploaded, its checksum not compared", Spot(_S3, "S3Lake._send", RETURN)),
+    *_FILES_OF_A_MONTH,
+    Point("before the object is put", Spot(_S3, "S3Lake._send", CALL)),
+    UPLOADING_TO_S3,
+    Point("object put, its checksum not compared", Spot(_S3, "S3Lake._send", RETURN)),
+    *_FETCHING,
 )
 
 BETWEEN_DELETE_AND_INSERT = Point(

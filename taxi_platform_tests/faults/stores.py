@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
@@ -21,8 +21,8 @@ from google.cloud import bigquery
 from psycopg import sql
 
 from real_servers.postgres import postgres_server
+from real_servers.s3 import S3Server, s3_server
 from taxi_platform_tests.core.lake.gcs_server import GoogleStorage, running_storage
-from taxi_platform_tests.core.lake.s3_server import BUCKET, S3Server, running_s3
 from taxi_platform_tests.core.warehouse.bigquery_server import PROJECT, BigQueryServer, bigquery_server
 from taxi_platform_tests.faults import points
 from taxi_platform_tests.faults.tracer import Point
@@ -84,7 +84,9 @@ class FolderLake:
 
     def objects(self) -> Mapping[str, bytes]:
         """See `Lake.objects`; what is half done has another suffix."""
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in self.root.rglob("*.parquet")}
+        files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
+        layers = {name for name in files if name.startswith("_") and "/." not in name}
+        return {name: it.read_bytes() for name, it in files.items() if name in layers or name.endswith(".parquet")}
 
     def age(self) -> None:
         """See `Lake.age`: nothing here has an age that counts."""
@@ -125,23 +127,26 @@ class GcsLake:
 
 
 @dataclass
-class S3Lake:
-    """A lake in S3; its bucket is everybody's."""
+class S3Bucket:
+    """A lake in an S3."""
 
     server: S3Server
-    prefix: str = field(default_factory=lambda: f"lake-{uuid4().hex[:8]}")
+    bucket: str = ""
+
+    def __post_init__(self) -> None:
+        self.bucket = self.server.new_bucket()
 
     @property
     def url(self) -> str:
         """See `Lake.url`."""
-        return self.server.url(BUCKET, self.prefix)
+        return self.server.url(self.bucket)
 
     def objects(self) -> Mapping[str, bytes]:
         """See `Lake.objects`."""
-        client, root = self.server.client, f"{self.prefix}/"
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=root)
+        client = self.server.client()
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         names = [it["Key"] for page in pages for it in page.get("Contents", [])]
-        return {name.removeprefix(root): client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+        return {name: client.get_object(Bucket=self.bucket, Key=name)["Body"].read() for name in names}
 
     def age(self) -> None:
         """See `Lake.age`: nothing here has an age that counts."""
@@ -249,15 +254,16 @@ def _google() -> Generator[tuple[GoogleStorage, BigQueryServer], None, None]:
 
 @contextmanager
 def _s3() -> Generator[S3Server, None, None]:
-    """A real S3; the environment of this process and its children has its credentials."""
-    with TemporaryDirectory(prefix="taxi-s3-") as folder, running_s3(Path(folder)) as server:
-        before = {name: os.environ.get(name) for name in server.environ}
-        os.environ.update(server.environ)
+    """An S3; the environment of this process and its children has its account."""
+    with s3_server() as server:
+        account = server.environment()
+        before = {name: os.environ.get(name) for name in account}
+        os.environ.update(account)
         try:
             yield server
         finally:
             for name, value in before.items():
-                os.environ.pop(name, None)
+                os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
 
@@ -315,8 +321,8 @@ COMBINATIONS = {
         (*points.FOLDER, *points.POSTGRES),
     ),
     "s3+postgres": Combination(
-        lambda servers, _: (
-            S3Lake(servers.running(_s3)),
+        lambda servers, folder: (
+            S3Bucket(servers.running(_s3)),
             PostgresDatabase(servers.running(postgres_server).new_database()),
         ),
         (*points.S3, *points.POSTGRES),

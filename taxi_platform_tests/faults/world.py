@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import dagster as dg
@@ -270,9 +271,14 @@ class World:
                 )
         if seen.keys() != {MONTH, NEIGHBOUR}:
             yield f"table: expected two months, found {sorted(seen)}"
-        objects = set(self.lake.objects())
-        if objects != set(LAKE_KEYS.values()):
-            yield f"lake: expected {sorted(LAKE_KEYS.values())}, found {sorted(objects)}"
+        objects = self.lake.objects()
+        tables = {it for it in objects if not it.startswith("_")}
+        if tables != set(LAKE_KEYS.values()):
+            yield f"lake: expected {sorted(LAKE_KEYS.values())}, found {sorted(tables)}"
+        for name, content in objects.items():
+            layer, *_, edition, file = name.split("/")
+            if layer == "_raw" and not file.endswith(".json") and sha256(content).hexdigest() != edition:
+                yield f"lake: {name} is not the file that it is named after"
 
     def _unrecorded(self, run: str) -> Iterator[str]:
         """What Dagster does not know of the run that came to its end."""
@@ -286,9 +292,9 @@ class World:
         return (self.data / ".lake").glob(f"*/{LAKE_KEYS[MONTH]}/*")
 
     def _paths_now(self) -> set[str]:
-        """Every file and folder; an object in the cache is named after its generation."""
+        """Every file and folder; an object in the cache is named after its version."""
         paths = (str(path.relative_to(self.data)) for path in self.data.rglob("*"))
-        return {re.sub(r"^(\.lake/.*/)\d+(\.parquet)$", r"\1*\2", path) for path in paths}
+        return {re.sub(r"^(\.lake/.*/)[\da-f]+(-\d+)?(\.parquet)$", r"\1*\3", path) for path in paths}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.lake import open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.source import RetryPolicy, open_source
 from taxi_platform.io_managers.files import RawIOManager
@@ -19,7 +20,7 @@ def test_a_raw_file_that_is_not_the_one_recorded_is_not_handed_on(tmp_path: Path
     catalog = load_catalog()
     source = open_source("sample", tmp_path, catalog, 50, RetryPolicy())
     raw = source.fetch(catalog.trips["green"], Month.parse(MONTH), logging.getLogger("taxi_platform.tests")).raw
-    manager = RawIOManager(tmp_path, catalog)
+    manager = RawIOManager(tmp_path, catalog, open_lake(str(tmp_path / "lake"), tmp_path / "cache"))
     context = dg.build_output_context(asset_key=["raw", "green_trips"], partition_key=MONTH)
     manager.handle_output(context, raw)
 

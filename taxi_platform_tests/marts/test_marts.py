@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import dagster as dg
 import pandas as pd
@@ -14,8 +17,9 @@ from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.errors import ContractError, WarehouseError
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
-from taxi_platform.marts import load_marts
+from taxi_platform.marts import Mart, load_marts
 from taxi_platform.marts.query import column_sources, query_of, select_of
+from taxi_platform.report.picture import picture_of
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.core.warehouse.test_warehouses import WAREHOUSES
 
@@ -251,3 +255,30 @@ def test_a_file_that_is_no_mart_is_refused_by_name(tmp_path: Path, change: tuple
     with pytest.raises(ContractError, match=told) as raised:
         [select_of(mart) for mart in load_marts(tmp_path)]
     assert "broken" in str(raised.value)
+
+
+@pytest.mark.parametrize("mart", MARTS.values(), ids=MARTS)
+def test_a_mart_is_pictured_as_it_is_in_every_warehouse(mart: Mart, warehouse: Warehouse, trips: pd.DataFrame) -> None:
+    warehouse.compute_month(mart, MONTH, query_of(mart, CATALOG, warehouse, MONTH))
+    drawn = ElementTree.fromstring(svg_of(picture_of(mart, warehouse, MONTH)))
+    told = " ".join(filter(None, drawn.itertext()))
+    assert str(MONTH) in told
+    bars = [it for it in drawn.iter() if it.get("aria-roledescription") == "bar"]
+    assert len({it.get("aria-label") for it in bars}) > 0
+    shown = sum(int(re.findall(r"Trips: ([\d,]+)", it.get("aria-label", ""))[0].replace(",", "")) for it in bars)
+    there = trips[trips["dataset"].isin(datasets_of(mart))]
+    assert shown == len(there) if "left out" not in told else 0 < shown < len(there)
+
+
+def test_a_month_of_a_mart_without_trips_is_told_in_a_word(warehouse: Warehouse) -> None:
+    mart, empty = MARTS["hourly_trips"], Month.parse("2020-11")
+    warehouse.compute_month(mart, empty, query_of(mart, CATALOG, warehouse, empty))
+    assert picture_of(mart, warehouse, empty) == "There are no trips."
+
+
+def svg_of(markdown: str) -> bytes:
+    return base64.b64decode(markdown.rpartition("base64,")[2].removesuffix(")"))
+
+
+def datasets_of(mart: Mart) -> list[str]:
+    return [name for name, it in CATALOG.trips.items() if {*mart.needs} <= {column.name for column in it.columns}]

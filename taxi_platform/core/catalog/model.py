@@ -79,6 +79,10 @@ class Column(Entry):
         texts: Published text -> code (null where there is none), where some eras published words instead of codes.
             Without regard to case. The words themselves are kept in the column that is `text_of` this one.
         text_of: The column whose published words this one keeps; it has no published name of its own.
+        zone_at: Of a zone's id: the columns with the longitude and the latitude it is derived from where no id was
+            published.
+        origin_of: The columns with ids of zones of which this one says whether they were published or derived; it has
+            no published name of its own.
         required: Whether a row means nothing without it.
         sample: A DuckDB expression that makes a realistic value (see `core/source/sample.py`).
     """
@@ -91,13 +95,15 @@ class Column(Entry):
     codes: dict[int | str, str] = Field(default_factory=dict[int | str, str])
     texts: dict[str, int | None] = Field(default_factory=dict[str, int | None])
     text_of: Identifier | None = None
+    zone_at: tuple[Identifier, Identifier] | None = None
+    origin_of: tuple[Identifier, ...] = ()
     required: bool = False
     sample: str = "NULL"
 
     @property
     def published_names(self) -> tuple[str, ...]:
         """Every name the column may arrive under, as `normalized`."""
-        if self.text_of is not None:
+        if self.text_of is not None or self.origin_of:
             return ()
         return tuple(dict.fromkeys(normalized(name) for name in (*self.names, self.name)))
 
@@ -161,6 +167,12 @@ class TableContract(Entry):
         kept = {column.text_of for column in self.columns if column.text_of}
         if kept != {column.name for column in self.columns if column.texts}:
             raise ValueError("each column with texts needs one that is text_of it, and the other way round")
+        read = {name for column in self.columns for name in (*(column.zone_at or ()), *column.origin_of)}
+        if unknown := read - {column.name for column in self.columns}:
+            raise ValueError(f"zone_at and origin_of name columns that are not there: {', '.join(sorted(unknown))}")
+        placed = {column.name for column in self.columns if column.zone_at}
+        if placed != {name for column in self.columns for name in column.origin_of}:
+            raise ValueError("each column with zone_at needs one that is origin_of it, and the other way round")
         return self
 
     def column(self, name: str) -> Column:

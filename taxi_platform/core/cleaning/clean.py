@@ -20,6 +20,7 @@ from taxi_platform.core.cleaning.conversion import conversions, unknown_fields
 from taxi_platform.core.cleaning.fields import RawTable
 from taxi_platform.core.cleaning.headers import find_headers, require_whole_header
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge, names_of
+from taxi_platform.core.cleaning.placing import Placing
 from taxi_platform.core.cleaning.reading import is_refusal, readers
 from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, numbered, staged_columns, unreadable_bits
 from taxi_platform.core.cleaning.telling import told_of
@@ -53,6 +54,7 @@ class CleanedMonth:
         counts: How often each rule fired, in the contract's order. Rows that break several count in each.
         sources: Canonical column -> the published columns it was read from.
         seconds: How long it took.
+        zones: Where the ids of zones are from, in words; empty where they are TLC's, or the dataset has none.
     """
 
     cleaned: ParquetFile
@@ -60,6 +62,7 @@ class CleanedMonth:
     counts: tuple[RuleCount, ...]
     sources: dict[str, tuple[str, ...]]
     seconds: float
+    zones: str = ""
 
     @property
     def summary(self) -> str:
@@ -82,6 +85,7 @@ def clean(
     work: Path,
     *,
     fewer_rows_are_meant: bool = False,
+    shapes: Path | None = None,
 ) -> CleanedMonth:
     """Clean a month into two Parquet files.
 
@@ -92,17 +96,18 @@ def clean(
         actions: Each rule's action, as `TripContract.actions` gives it.
         work: An empty folder of this call's own; the two files are made in it.
         fewer_rows_are_meant: What `Lineage` says under that name.
+        shapes: A file of the zones' shapes, by which trips with coordinates and no zones get these.
 
     Raises:
         TaxiPlatformError: The file lacks a column that the contract requires, or nobody can tell what its columns are.
     """
     started = time.monotonic()
     with engine.connect(work / "spill") as con:
-        judge = Judge(contract, actions)
+        judge, placing = Judge(contract, actions), Placing(contract, shapes, con)
         stage = ":memory:" if raw.rows <= STAGE_IN_MEMORY_ROWS else str(work / "stage.duckdb")
         con.execute(f"ATTACH {literal(stage)} AS stage")
-        table = _staged(con, contract, month, raw, judge, work)
-        staged = staged_columns(contract, table, judge)
+        table = _staged(con, contract, month, raw, judge, placing, work)
+        staged = staged_columns(contract, table, judge, placing)
         headers = find_headers(contract, month, raw, table, con)
         if actions.get(judge.duplicate_rule, RuleAction.OFF) is not RuleAction.OFF:
             mark_duplicates(con, staged, judge)
@@ -123,6 +128,7 @@ def clean(
             source_etag=raw.publication.etag or "",
             told=told_of(contract, raw, table, headers),
             fewer_rows_are_meant=fewer_rows_are_meant,
+            zone_shapes=placing.shapes_of(table),
         )
         columns = ", ".join(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns
@@ -141,13 +147,21 @@ def clean(
         counts=counts,
         sources={
             it.column.name: tuple(field.label for field in it.fields) for it in conversions(contract, table.fields)
-        },
+        }
+        | placing.sources(table),
+        zones=placing.told(table),
         seconds=time.monotonic() - started,
     )
 
 
 def _staged(
-    con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, judge: Judge, work: Path
+    con: duckdb.DuckDBPyConnection,
+    contract: TripContract,
+    month: Month,
+    raw: RawFile,
+    judge: Judge,
+    placing: Placing,
+    work: Path,
 ) -> RawTable:
     """Read the raw file into the stage, by the first reader that yields every row."""
     refused: duckdb.Error | None = None
@@ -155,7 +169,7 @@ def _staged(
         try:
             table = read()
             require_whole_header(contract, month, raw, table)
-            if fill_stage(con, contract, month, raw, table, judge):
+            if fill_stage(con, contract, month, raw, table, judge, placing):
                 for path in work.glob("plain.csv"):
                     path.unlink()  # unpacked, some ten times as large, and read
                 return table

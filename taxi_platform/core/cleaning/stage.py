@@ -14,6 +14,7 @@ from taxi_platform.core.catalog.model import EXTRA_COLUMNS, SOURCE_MONTH, RuleAc
 from taxi_platform.core.cleaning.conversion import NO_EXTRA, conversions, extra_columns
 from taxi_platform.core.cleaning.fields import RawTable, is_wide
 from taxi_platform.core.cleaning.judge import UNREADABLE, Judge
+from taxi_platform.core.cleaning.placing import Placing
 from taxi_platform.core.cleaning.reading import is_every_row
 from taxi_platform.core.engine import identifier
 from taxi_platform.core.month import Month
@@ -27,7 +28,13 @@ _NO_LINES = "SELECT NULL::BIGINT AS row_number, NULL::VARCHAR AS line WHERE fals
 
 
 def fill_stage(
-    con: duckdb.DuckDBPyConnection, contract: TripContract, month: Month, raw: RawFile, table: RawTable, judge: Judge
+    con: duckdb.DuckDBPyConnection,
+    contract: TripContract,
+    month: Month,
+    raw: RawFile,
+    table: RawTable,
+    judge: Judge,
+    placing: Placing,
 ) -> bool:
     """Scan the raw file into the stage.
 
@@ -38,7 +45,7 @@ def fill_stage(
         duckdb.Error: The reader stops at the file's bytes (`reading.REFUSED`), or something is wrong with the platform.
     """
     _set_up(con, table)
-    con.execute(_stage_sql(contract, month, table, judge))
+    con.execute(_stage_sql(contract, month, table, judge, placing))
     con.execute(f"CREATE OR REPLACE TABLE stage.malformed AS {table.malformed or _NO_LINES}")
     ((rows,),) = con.execute("SELECT count(*) FROM stage.trips").fetchall()
     if not is_every_row(raw, rows, con, _MALFORMED if table.malformed else None):
@@ -85,9 +92,10 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, staged: list[str], judge: Ju
     """)
 
 
-def staged_columns(contract: TripContract, table: RawTable, judge: Judge) -> list[str]:
+def staged_columns(contract: TripContract, table: RawTable, judge: Judge, placing: Placing) -> list[str]:
     """The stored columns that the file has anything for."""
-    names = [it.column.name for it in conversions(contract, table.fields) if it.fields]
+    placed = placing.values(table)
+    names = [it.column.name for it in conversions(contract, table.fields) if it.fields or it.column.name in placed]
     has_extra = extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable) != NO_EXTRA
     return [*names, EXTRA_COLUMNS] if has_extra else names
 
@@ -107,7 +115,7 @@ def _set_up(con: duckdb.DuckDBPyConnection, table: RawTable) -> None:
     con.execute(f"SET disabled_optimizers = '{','.join(switched_off)}'")
 
 
-def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Judge) -> str:
+def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Judge, placing: Placing) -> str:
     """The one scan: every field converted, every row judged, the original kept of those that will be turned away.
 
     Columns the file does not have are known to the rules, as null, and are not stored.
@@ -117,6 +125,7 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Jud
     parts = {alias: part for it in converted for alias, part in it.parts.items()}
     values = ",\n".join(f"{it.value} AS {it.column.name}" for it in converted)
     extra = extra_columns(contract, table.fields, with_broken=judge.keeps_unreadable)
+    placed = _named(placing.values(table))
     bits = unreadable_bits(contract)
     broken = [f"if({it.is_broken}, {bits[it.column.name]}, 0)" for it in converted]
     # Which row is a later duplicate is not known yet; if such rows are to be turned away, every row keeps its original.
@@ -139,11 +148,13 @@ def _stage_sql(contract: TripContract, month: Month, table: RawTable, judge: Jud
                 DATE '{month.first_day}' AS {SOURCE_MONTH},
                 {", ".join(field.column for field in table.fields)}
             FROM parts
+        ), placed AS (
+            SELECT *{f" REPLACE ({placed})" if placed else ""} FROM converted
         ), judged AS (
-            SELECT *, unreadable_bits > 0 AS {UNREADABLE}, ({judge.broken})::INTEGER AS broken FROM converted
+            SELECT *, unreadable_bits > 0 AS {UNREADABLE}, ({judge.broken})::INTEGER AS broken FROM placed
         )
         SELECT
-            {", ".join(staged_columns(contract, table, judge))},
+            {", ".join(staged_columns(contract, table, judge, placing))},
             broken,
             unreadable_bits,
             if({turned_away}, {_original(table)}, NULL) AS original

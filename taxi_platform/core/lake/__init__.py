@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
 
 from taxi_platform.core.catalog.model import SOURCE_MONTH, TripContract
 from taxi_platform.core.errors import LakeError, NotHeldError, TaxiPlatformError
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
+from taxi_platform.core.lake.places import ACCEPTED, AzureAccount, BucketPlace, bucket_place
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.urls import lake_folder, mask_url
+
+_NOBODY = AzureAccount()
 
 
 class Lake(Protocol):
@@ -53,26 +55,61 @@ class Lake(Protocol):
         """
         ...
 
+    def put_object(self, name: str, path: Path, sha256: str) -> str:
+        """Store a file under a name below the lake's root, replacing the one that is there.
 
-def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lake:
+        Args:
+            name: Such as `_raw/green/2020-11/…`; names that begin with an underscore are no tables to other programs.
+            path: The file.
+            sha256: What its bytes are, in hex.
+
+        Returns:
+            The object's URI.
+
+        Raises:
+            LakeError: It could not be stored whole, or is another file by now.
+        """
+        ...
+
+    def get_object(self, name: str) -> Path | None:
+        """An object as a file this process can read, and must not change; None where the lake holds none of the name.
+
+        Raises:
+            LakeError: The lake cannot be reached, or the object did not arrive whole.
+        """
+        ...
+
+    def list_objects(self, below: str) -> dict[str, str]:
+        """The names that begin with `below` (which ends in a slash), each with a name for its version.
+
+        Raises:
+            LakeError: The lake cannot be reached.
+        """
+        ...
+
+    def remove_object(self, name: str) -> None:
+        """Remove an object, if there is one.
+
+        Raises:
+            LakeError: The lake cannot be reached, or refuses.
+        """
+        ...
+
+
+def open_lake(url: str, cache: Path, google: GoogleClients | None = None, azure: AzureAccount = _NOBODY) -> Lake:
     """The lake that `TAXI_LAKE_URL` names.
 
     Args:
         url: What the setting says.
         cache: A folder for objects that have to be brought here to be read.
         google: Makes Google's clients; with the credentials their libraries find by default.
+        azure: The storage account of a lake in Azure.
 
     Raises:
         LakeError: No lake of this kind is built in.
     """
-    if url.startswith("gs://"):
-        from taxi_platform.core.lake.gcs import GCSLake
-
-        bucket, _, prefix = url.removeprefix("gs://").partition("/")
-        return GCSLake(bucket, prefix.strip("/"), cache, google or ApplicationDefault())
-
-    if url.startswith("s3://"):
-        return _s3(url, cache)
+    if place := bucket_place(url):
+        return _open_bucket(place, cache, google or ApplicationDefault(), azure)
 
     from taxi_platform.core.lake.folder import FolderLake
 
@@ -81,41 +118,38 @@ def open_lake(url: str, cache: Path, google: GoogleClients | None = None) -> Lak
         raise LakeError(
             "no lake of this kind is built in",
             where=mask_url(url),
-            fix="set TAXI_LAKE_URL to a folder, or to gs://bucket/prefix or s3://bucket/prefix",
+            fix=f"set TAXI_LAKE_URL to a folder, {ACCEPTED}",
         )
     return FolderLake(folder.absolute())
 
 
-def _s3(url: str, cache: Path) -> Lake:
-    """The lake of `s3://bucket[/prefix][?endpoint=…&region=…]`."""
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    endpoint = urlsplit(options.get("endpoint", ""))
-    if unknown := options.keys() - {"endpoint", "region"}:
-        raise LakeError(
-            f"the lake's URL has an option nobody knows: {', '.join(sorted(unknown))}",
-            where=mask_url(url),
-            fix="it may have ?endpoint=… and &region=…",
-        )
-    if options.get("endpoint") and (
-        endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc
-    ):
-        raise LakeError(
-            "the endpoint of the lake's URL is no address of a service",
-            where=mask_url(url),
-            fix="write it as https://host[:port]; credentials go into AWS's own variables",
-        )
+def _open_bucket(place: BucketPlace, cache: Path, google: GoogleClients, azure: AzureAccount) -> Lake:
+    """The lake in a bucket; the client of its service is imported now, and by nobody else.
+
+    Raises:
+        LakeError: The service's client is not installed.
+    """
+    where = (place.bucket, place.prefix, cache)
     try:
-        from taxi_platform.core.lake.s3 import S3Lake
+        if place.scheme == "s3":
+            from taxi_platform.core.lake.s3 import S3Lake
+
+            return S3Lake(*where, place.endpoint, place.region)
+        if place.scheme == "az":
+            from taxi_platform.core.lake.azure import AzureLake
+
+            return AzureLake(*where, azure)
     except ModuleNotFoundError as error:
+        extra = {"s3": "s3", "az": "azure"}[place.scheme]
         raise LakeError(
-            "a lake in S3 needs a package that is not installed",
-            where=mask_url(url),
+            f"a lake in {place.scheme}:// needs packages that are not installed",
+            where=f"{place.scheme}://{place.bucket}",
             cause=str(error),
-            fix="pip install 'taxi-platform[s3]'",
-        ) from error
-    place = {"endpoint": options.get("endpoint", ""), "region": options.get("region", "")}
-    return S3Lake(parts.netloc, parts.path.strip("/"), cache, **place)
+            fix=f"pip install 'taxi-platform[{extra}]'",
+        ) from None
+    from taxi_platform.core.lake.gcs import GCSLake
+
+    return GCSLake(*where, google)
 
 
 def not_held(contract: TripContract, month: Month, where: str) -> NotHeldError:
@@ -136,6 +170,17 @@ def not_as_cleaned(contract: TripContract, month: Month, where: str) -> LakeErro
         about=f"{contract.dataset} {month}",
         where=where,
         cause="the cleaned file was replaced while it was copied, or the disk is failing",
+        fix="run the month again",
+    )
+
+
+def changed_meanwhile(path: Path, where: str) -> LakeError:
+    """The error for a file that is another than the one that was to be stored."""
+    return LakeError(
+        "the copy is not equal to the file it was made of",
+        about=path.name,
+        where=where,
+        cause="the file was replaced while it was copied, or the disk is failing",
         fix="run the month again",
     )
 

@@ -9,16 +9,18 @@ import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import LakeError
 from taxi_platform.core.files import publish, work_folder
-from taxi_platform.core.lake import month_of_key, not_as_cleaned, not_held, object_key
+from taxi_platform.core.lake import changed_meanwhile, month_of_key, not_as_cleaned, not_held, object_key
+from taxi_platform.core.lake.metadata import metadata_of
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 
@@ -37,7 +39,7 @@ class Checksum:
     """What the service and we both know of an object's bytes.
 
     Attributes:
-        value: As the service writes it.
+        value: As the service writes it; empty where it knows none, of an object that somebody else put there.
         size: In bytes.
     """
 
@@ -99,23 +101,67 @@ class BucketLake(ABC):
 
     def put(self, contract: TripContract, month: Month, file: ParquetFile) -> str:
         """See `Lake.put`."""
-        name, uri = self._name(contract, month), self._uri(contract, month)
-        with self._explained("the month could not be stored", uri), file.path.open("rb") as stream:
+        changed = partial(not_as_cleaned, contract, month)
+        return self._put(object_key(contract, month), file.path, file.sha256, partial(metadata_of, file), changed)
+
+    def get(self, contract: TripContract, month: Month) -> ParquetFile:
+        """See `Lake.get`."""
+        found = self._get(object_key(contract, month))
+        if found is None:
+            raise not_held(contract, month, self._uri(contract, month))
+        path, version = found
+        return ParquetFile(path, self._uri(contract, month), version)
+
+    def put_object(self, name: str, path: Path, sha256: str) -> str:
+        """See `Lake.put_object`."""
+        return self._put(name, path, sha256, lambda: {"sha256": sha256}, partial(changed_meanwhile, path))
+
+    def get_object(self, name: str) -> Path | None:
+        """See `Lake.get_object`."""
+        found = self._get(name)
+        return None if found is None else found[0]
+
+    def list_objects(self, below: str) -> dict[str, str]:
+        """See `Lake.list_objects`."""
+        root = f"{self.prefix}/".lstrip("/")
+        with self._explained("the lake could not be read", f"{self.scheme}://{self.bucket}/{root}{below}"):
+            return {name.removeprefix(root): version for name, version in self._list(f"{root}{below}")}
+
+    def remove_object(self, name: str) -> None:
+        """See `Lake.remove_object`."""
+        full = f"{self.prefix}/{name}".lstrip("/")
+        with self._explained("the object could not be removed", self._uri_of(name)):
+            held = self._look(full)
+            if held is not None:
+                with suppress(OvertakenError):  # somebody else has put another one there, or was faster
+                    self._remove(full, held)
+
+    def _put(
+        self,
+        key: str,
+        path: Path,
+        expected: str,
+        described: Callable[[], Mapping[str, str]],
+        changed: Callable[[str], LakeError],
+    ) -> str:
+        """Store a file's bytes, described, if they are those that are expected; `changed` tells of others."""
+        name, uri = f"{self.prefix}/{key}".lstrip("/"), self._uri_of(key)
+        with self._explained("the month could not be stored", uri), path.open("rb") as stream:
             sha256, checksum = self._hashes(stream)
-            if sha256 != file.sha256:
-                raise not_as_cleaned(contract, month, uri)
+            if sha256 != expected:
+                raise changed(uri)
             for _ in range(_ATTEMPTS):
                 held = self._look(name)
                 if held and held.checksum == checksum and held.metadata.get("sha256") == sha256:
                     return uri
                 stream.seek(0)
                 try:
-                    sent = self._send(name, stream, checksum, _metadata(file), held)
+                    sent = self._send(name, stream, checksum, described(), held)
                 except OvertakenError:
                     continue
                 except self.failures as error:
                     if self._hashes(stream) != (sha256, checksum):
-                        raise not_as_cleaned(contract, month, uri) from None
+                        raise changed(uri) from None
                     if not self._is_lost(error):
                         raise
                     self._see_bucket()
@@ -140,19 +186,22 @@ class BucketLake(ABC):
             may_pass_later=True,
         )
 
-    def get(self, contract: TripContract, month: Month) -> ParquetFile:
-        """See `Lake.get`."""
-        name, uri = self._name(contract, month), self._uri(contract, month)
+    def _get(self, key: str) -> tuple[Path, str] | None:
+        """An object brought here, and its version; None if the bucket holds none of this name."""
+        name, uri = f"{self.prefix}/{key}".lstrip("/"), self._uri_of(key)
         with self._explained("the month could not be fetched", uri):
             for _ in range(_ATTEMPTS):
-                held = self._held(contract, month)
+                held = self._look(name)
+                if held is None:
+                    self._see_bucket()
+                    return None
                 # Of its own for each version: nothing is ever replaced under the eyes of somebody who reads it.
                 path = self.cache / self.bucket / name / f"{held.version}.parquet"
                 with suppress(FileNotFoundError):
                     os.utime(path)  # asked for today, so nobody clears it away
                 if self._is_whole(path, held) or self._fetch(name, held, path):
                     _clear_away(path)
-                    return ParquetFile(path, uri, held.version)
+                    return path, held.version
         raise LakeError(
             "the month could not be fetched",
             where=uri,
@@ -261,6 +310,8 @@ class BucketLake(ABC):
     def _is_whole(self, path: Path, held: Held) -> bool:
         """Whether a file is there and equal to the object."""
         try:
+            if not held.checksum.value:
+                return path.stat().st_size == held.checksum.size
             with path.open("rb") as stream:
                 return self._hashes(stream)[1] == held.checksum
         except FileNotFoundError:
@@ -270,22 +321,11 @@ class BucketLake(ABC):
         return f"{self.prefix}/{object_key(contract, month)}".lstrip("/")
 
     def _uri(self, contract: TripContract, month: Month) -> str:
-        return f"{self.scheme}://{self.bucket}/{self._name(contract, month)}"
+        return self._uri_of(object_key(contract, month))
 
-
-def _metadata(file: ParquetFile) -> dict[str, str]:
-    """What an object says of itself to whoever lists the bucket."""
-    lineage = file.lineage
-    return {
-        "sha256": file.sha256,
-        "rows": str(file.rows),
-        "dataset": lineage.dataset,
-        "month": lineage.month,
-        "source_url": lineage.source_url,
-        "source_etag": lineage.source_etag,
-        "source_sha256": lineage.source_sha256,
-        "contract_version": lineage.contract_version,
-    }
+    def _uri_of(self, key: str) -> str:
+        name = f"{self.prefix}/{key}".lstrip("/")
+        return f"{self.scheme}://{self.bucket}/{name}"
 
 
 def _clear_away(kept: Path) -> None:

@@ -20,6 +20,7 @@ from taxi_platform.core.errors import LakeError
 from taxi_platform.core.google import GoogleClients, explained, made
 from taxi_platform.core.lake.bucket import BucketLake, Checksum, Digest, Held, OvertakenError
 from taxi_platform.core.lake.crc32c import CRC32C
+from taxi_platform.core.lake.metadata import content_type_of
 
 _CHUNK = 8 << 20
 #: Seconds until somebody picks up the phone. Longer than that it is a wrong number.
@@ -69,7 +70,7 @@ class GCSLake(BucketLake):
             blob.upload_from_file(
                 stream,
                 size=checksum.size,
-                content_type="application/vnd.apache.parquet",
+                content_type=content_type_of(name),
                 if_generation_match=int(replaces.version) if replaces else 0,
                 checksum=None,
                 timeout=_REQUEST,

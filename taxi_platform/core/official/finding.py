@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from taxi_platform.core.catalog.model import TripContract
@@ -23,7 +23,7 @@ def agrees_with_tlc_report(
     month: Month,
     raw: RawFile,
     files: Sequence[ParquetFile],
-    beside: Sequence[ParquetFile],
+    beside: Callable[[], Sequence[ParquetFile]],
     spill_to: Path,
 ) -> Finding:
     """The file has as many trips as TLC's monthly report says; where it has not, in which days and vendors.
@@ -33,7 +33,7 @@ def agrees_with_tlc_report(
         month: The month.
         raw: Its file.
         files: The rows of the file: those that were kept, and those that were turned away.
-        beside: The rows of the months before and after it that are at hand.
+        beside: Gives the rows of the months before and after it; asked only where the file is off.
         spill_to: Folder for what does not fit into memory.
     """
     if raw.publication.url.startswith(_GENERATED):
@@ -55,7 +55,7 @@ def agrees_with_tlc_report(
         }
     says = judgement.says
     if judgement.verdict in (Verdict.LACKS, Verdict.MORE) and (
-        told := whereabouts(contract, month, files, beside, spill_to)
+        told := whereabouts(contract, month, files, beside(), spill_to)
     ):
         says = f"{says}; {told}"
     return Finding(judgement.is_near, says, figures, judged=judgement.verdict is not Verdict.UNJUDGED)

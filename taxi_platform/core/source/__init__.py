@@ -10,7 +10,15 @@ from taxi_platform.core.source.files import Edition, Publication, RawFile
 from taxi_platform.core.source.folder import FolderOrigin
 from taxi_platform.core.source.retry import RetryPolicy
 from taxi_platform.core.source.sample import SampleOrigin
-from taxi_platform.core.source.source import Fetched, Source, base_candidates, sample_candidates, web_candidates
+from taxi_platform.core.source.source import (
+    Fetched,
+    Source,
+    base_candidates,
+    mirror_candidates,
+    sample_candidates,
+    tlc_candidates,
+    web_candidates,
+)
 from taxi_platform.core.urls import local_path
 
 __all__ = [
@@ -27,6 +35,8 @@ __all__ = [
     "open_source",
 ]
 
+_ON_THE_WEB = {"web": web_candidates, "tlc": tlc_candidates, "mirror": mirror_candidates}
+
 
 def open_source(
     setting: str, raw_dir: Path, catalog: Catalog, sample_rows: int, retry: RetryPolicy | None = None
@@ -34,7 +44,7 @@ def open_source(
     """The source that `TAXI_SOURCE` names.
 
     Args:
-        setting: `web`, `sample`, or a base URL or folder.
+        setting: `web`, `tlc`, `mirror`, `sample`, or a base URL or folder.
         raw_dir: Where fetched files are kept.
         catalog: The contracts; the sample generator and the zone lookup need them.
         sample_rows: Rows of a generated month.
@@ -47,5 +57,5 @@ def open_source(
         return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir, retry.deadline)
     from taxi_platform.core.source.http import HttpOrigin  # only who downloads waits for requests to be imported
 
-    candidates = web_candidates if setting == "web" else base_candidates(setting.rstrip("/"))
+    candidates = _ON_THE_WEB.get(setting) or base_candidates(setting.rstrip("/"))
     return Source(HttpOrigin(retry), candidates, raw_dir, retry.deadline)

@@ -12,7 +12,8 @@ from taxi_platform.core.files import sha256_of, write_text
 from taxi_platform.core.source.contents import Edition, Encoding
 from taxi_platform.core.source.text import CsvText
 
-_PROVENANCE = "provenance.json"
+#: The name of what is known of a raw file, in the folder it is in.
+PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,7 @@ class RawFile:
         A file of another size is none. Whether it is the very file that was recorded, `is_whole` tells.
         """
         try:
-            fields = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
-            publication, text = Publication(**fields.pop("publication")), fields.pop("text", None)
-            raw = cls(
-                path=folder / fields.pop("file"),
-                publication=publication,
-                text=CsvText(**text) if text is not None else None,
-                **fields,
-            )
+            raw = cls.from_json((folder / PROVENANCE).read_text(encoding="utf-8"), folder)
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return raw if raw.path.exists() and raw.path.stat().st_size == raw.bytes else None
@@ -159,6 +153,27 @@ class RawFile:
 
     def record(self) -> None:
         """Write the provenance beside the file: from now on this is the month's raw file."""
+        write_text(self.path.parent / PROVENANCE, self.to_json())
+
+    def to_json(self) -> str:
+        """The provenance, as it is kept beside the file."""
         fields = asdict(self) | {"file": self.path.name}
         del fields["path"]
-        write_text(self.path.parent / _PROVENANCE, json.dumps(fields, indent=2) + "\n")
+        return json.dumps(fields, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, folder: Path) -> Self:
+        """Read what `to_json` wrote, of a file that is, or will be, in `folder`.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: It is no provenance.
+        """
+        fields = json.loads(text)
+        publication, csv = Publication(**fields.pop("publication")), fields.pop("text", None)
+        name = Path(fields.pop("file")).name
+        return cls(
+            path=folder / name,
+            publication=publication,
+            text=CsvText(**csv) if csv is not None else None,
+            **fields,
+        )

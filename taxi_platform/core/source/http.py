@@ -158,18 +158,22 @@ class HttpOrigin:
         def give_up(state: tenacity.RetryCallState) -> _T:
             error = state.outcome.exception() if state.outcome else None
             if state.attempt_number < self.retry.attempts:
+                deadline.failed_before = None  # the last attempt says it all
                 raise deadline.overdue(about, mask_url(url), cause=f"at last: {error}") from error
             raise error or AssertionError
 
-        def say(state: tenacity.RetryCallState) -> None:
-            if log is not None and state.outcome is not None and state.next_action is not None:
-                log.warning(f"{state.outcome.exception()} Trying again in {state.next_action.sleep:.1f} s.")
+        def go_on(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, UnavailableError):
+                deadline.failed_before = error
+            if log is not None and state.next_action is not None:
+                log.warning(f"{error} Trying again in {state.next_action.sleep:.1f} s.")
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(may_pass),
             stop=is_over,
             wait=wait,
-            before_sleep=say,
+            before_sleep=go_on,
             retry_error_callback=give_up,
         )(ask)
 

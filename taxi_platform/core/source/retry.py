@@ -46,6 +46,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.failed_before: Exception | None = None  #: the last attempt that failed, and was followed by another
         self._end = time.monotonic() + seconds
 
     @property
@@ -72,11 +73,14 @@ class Deadline:
             cause: What was the matter last.
         """
         came = "" if arrived is None else f" ({arrived:,} bytes came)"
+        cause = cause or "the source, or the line to it, is too slow"
+        if self.failed_before is not None:
+            cause = f"{cause}; the attempt before failed too: {self.failed_before}"
         return OverdueError(
             f"the source did not give the file within {self.seconds:,.10g} s{came}",
             about=about,
             where=where,
-            cause=cause or "the source, or the line to it, is too slow",
+            cause=cause,
             fix="run the month again: it goes on where it stopped, if the source can",
         )
 

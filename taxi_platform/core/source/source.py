@@ -151,7 +151,7 @@ class Source:
         raise self._not_published(wanted)
 
     def _fetch(self, wanted: Wanted, folder: Path, log: logging.Logger) -> Fetched:
-        lock = self.raw_dir / ".locks" / f"{'-'.join(filter(None, (wanted.dataset, wanted.month)))}.lock"
+        lock = lock_of(self.raw_dir, wanted.dataset, wanted.month)
         doing = "fetching this file"
         with turn(lock, about=wanted.about, doing=doing, patience=self.others, log=log, raised=UnavailableError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ class Source:
         raise self._not_published(wanted)
 
     def _not_published(self, wanted: Wanted) -> NotPublishedError:
-        places = ", ".join(mask_url(url) for url in self.candidates(wanted))
+        places = ", ".join(mask_url(url) for url in self.candidates(wanted)) or "no place: it never had the month"
         if not wanted.month:
             return NotPublishedError("the source does not have it", about=wanted.about, where=places)
         return NotPublishedError(
@@ -192,6 +192,11 @@ class Source:
             cause="TLC publishes a month 48 to 106 days after its end, or the source never had it",
             fix="take an earlier month, or point TAXI_SOURCE at a source that has this one",
         )
+
+
+def lock_of(raw_dir: Path, dataset: str, month: str) -> Path:
+    """What is held by whoever puts a raw file in its place."""
+    return raw_dir / ".locks" / f"{'-'.join(filter(None, (dataset, month)))}.lock"
 
 
 @contextmanager
@@ -246,13 +251,24 @@ def _month_file(contract: TripContract, month: Month) -> Wanted:
 
 def web_candidates(wanted: Wanted) -> tuple[str, ...]:
     """The CSV mirror where it has the month, then TLC's own Parquet."""
+    return (*mirror_candidates(wanted), *tlc_candidates(wanted)) if wanted.month else tlc_candidates(wanted)
+
+
+def tlc_candidates(wanted: Wanted) -> tuple[str, ...]:
+    """TLC's own Parquet only, whatever was published before it."""
     if wanted.names == (zone_shapes.FILE,):
         return (zone_shapes.PUBLISHED,)
     if not wanted.month:
         return tuple(f"{_TLC}/misc/{name}" for name in wanted.names)
+    return (f"{_TLC}/trip-data/{wanted.names[-1]}",)
+
+
+def mirror_candidates(wanted: Wanted) -> tuple[str, ...]:
+    """The CSV mirror only; a reference table is the same wherever the months come from, and TLC has it."""
+    if not wanted.month:
+        return tlc_candidates(wanted)
     first, last = _MIRRORED.get(wanted.dataset, ("", ""))
-    mirror = (f"{_MIRROR}/{wanted.dataset}/{wanted.names[0]}",) if first <= wanted.month <= last else ()
-    return (*mirror, f"{_TLC}/trip-data/{wanted.names[-1]}")
+    return (f"{_MIRROR}/{wanted.dataset}/{wanted.names[0]}",) if first <= wanted.month <= last else ()
 
 
 def base_candidates(base: str) -> Candidates:

@@ -321,3 +321,22 @@ def test_a_reference_table_without_a_key_is_no_contract(tmp_path: Path) -> None:
 
     with pytest.raises(ContractError, match=r"key\s+Field required"):
         load_catalog(path)
+
+
+def test_ids_that_are_derived_need_their_coordinates_and_a_column_that_says_so(tmp_path: Path) -> None:
+    origin = {"name": "origin", "type": "string", "description": "Which.", "origin_of": ["passenger_count"]}
+
+    def derived(place: list[str], *more: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+        def change(it: dict[str, Any]) -> None:
+            it["columns"][1].update(zone_at=place)
+            it["columns"].extend(more)
+
+        return change
+
+    with pytest.raises(ContractError, match="name columns that are not there: latitude, longitude"):
+        changed(tmp_path, derived(["longitude", "latitude"], origin))
+    numbers = [{"name": it, "type": "float64", "description": "Where."} for it in ("longitude", "latitude")]
+    with pytest.raises(ContractError, match="each column with zone_at needs one that is origin_of it"):
+        changed(tmp_path, derived(["longitude", "latitude"], *numbers))
+    contract = changed(tmp_path, derived(["longitude", "latitude"], *numbers, origin))
+    assert contract.column("origin").published_names == ()

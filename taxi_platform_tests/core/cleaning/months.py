@@ -126,11 +126,12 @@ def clean_file(
     contract: TripContract = YELLOW,
     key: str = "2021-01",
     actions: Mapping[str, str] | None = None,
+    shapes: Path | None = None,
 ) -> Outcome:
     """Clean a file, in a work folder beside it."""
     raw, work = raw_file(path), path.with_name(f"{path.name}.work")
     work.mkdir()
-    month = clean(contract, Month.parse(key), raw, contract.actions(actions), work)
+    month = clean(contract, Month.parse(key), raw, contract.actions(actions), work, shapes=shapes)
     return Outcome(raw, month, pq.read_table(month.cleaned.path), pq.read_table(month.quarantine.path))
 
 

@@ -31,6 +31,7 @@ NAMES = {
         store_and_fwd_flag     text    store_and_forward store_and_fwd_flag
         pickup_location_id     int     PULocationID
         dropoff_location_id    int     DOLocationID
+        location_id_origin     origin
         pickup_longitude       float   Start_Lon pickup_longitude
         pickup_latitude        float   Start_Lat pickup_latitude
         dropoff_longitude      float   End_Lon dropoff_longitude
@@ -60,6 +61,7 @@ NAMES = {
         store_and_fwd_flag     text    Store_and_fwd_flag store_and_fwd_flag
         pickup_location_id     int     PULocationID
         dropoff_location_id    int     DOLocationID
+        location_id_origin     origin
         pickup_longitude       float   Pickup_longitude
         pickup_latitude        float   Pickup_latitude
         dropoff_longitude      float   Dropoff_longitude
@@ -171,6 +173,9 @@ def _canonical(columns: dict[str, tuple[str, list[str]]], published: dict[str, A
             is_number = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
             row[canonical] = _integer(value) if is_number else known.get(str(value).strip())
             row[f"{canonical.partition('_')[0]}_text"] = None if is_number else _text(value)
+        elif kind == "origin":  # of the two before it; there are no shapes to derive any by
+            ids = (row["pickup_location_id"], row["dropoff_location_id"])
+            row[canonical] = "published" if any(it is not None and it is not BROKEN for it in ids) else None
         elif kind != "words":
             row[canonical] = None if value is None else _READ[kind](value)
     return {canonical: row[canonical] for canonical in columns}

@@ -125,10 +125,12 @@ def test_every_column_of_a_layout_is_read_into_a_column_that_is_filled(
     for name, (_, published) in canonical.items():
         never = name == "ehail_fee" or "null" in {layout.types.get(it) for it in published}
         assert bool(outcome.cleaned[name].null_count < outcome.cleaned.num_rows) == bool(
-            (published and not never) or (name in ("vendor_text", "payment_text") and layout.texts)
+            (published and not never)
+            or (name in ("vendor_text", "payment_text") and layout.texts)
+            or (name == "location_id_origin" and canonical["pickup_location_id"][1])
         ), name
     read = {name: {field.strip() for field in fields} for name, fields in outcome.month.sources.items() if fields}
-    assert {name: fields for name, fields in read.items() if not name.endswith("_text")} == {
+    assert {name: fields for name, fields in read.items() if not name.endswith(("_text", "_origin"))} == {
         name: published for name, (_, published) in canonical.items() if published
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from taxi_platform.core.cleaning import reading
@@ -191,6 +191,9 @@ def test_both_readers_and_plain_python_read_the_same_values_of_what_comes_after_
     odd: list[str], end: str, odd_end: str, header: str, encoding: str
 ) -> None:
     odd_end = odd_end or end
+    if odd_end == "\r" != end:
+        # A CR in a line that has as many fields as the header belongs to a value.
+        assume("\r".join([*odd, GOOD]).count(",") != len(NAMES) - 1)
     body = "".join(line + odd_end for line in odd) + GOOD + end
     content = (header + end + (GOOD + end) * BEFORE).encode(errors="replace") + body.encode(encoding, "replace")
 

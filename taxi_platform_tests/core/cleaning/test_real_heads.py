@@ -67,6 +67,8 @@ def test_the_first_rows_of_tlcs_own_parquet_have_the_values_that_stand_in_it(nam
         ours, found = outcome.cleaned[column], [it for it in published.column_names if it in names]
         read += found
         theirs = published[found[0]].cast(ours.type) if found else pa.nulls(20, ours.type)
+        if column == "location_id_origin":  # which the cleaning says
+            theirs = pa.array(["published"] * 20)
         assert ours.to_pylist() == theirs.to_pylist(), column
     assert sorted(read) == sorted(published.column_names)
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import pytest
 
+from real_servers.s3 import S3Server
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.errors import LakeError
@@ -21,6 +22,7 @@ from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source import Publication, RawFile
 from taxi_platform.core.source.inspection import inspect
 from taxi_platform.core.source.sample import write_month
+from taxi_platform.settings import Settings
 from taxi_platform_tests.core.warehouse.months import FEBRUARY, JANUARY, contract_of, month_file, numbered_file
 from taxi_platform_tests.core.warehouse.processes import SPAWN, at_once, put_month
 
@@ -29,7 +31,8 @@ LAKES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "folder": lambda test: f"{test.getfixturevalue('tmp_path')}/lake",
     "file URL": lambda test: f"file://{test.getfixturevalue('tmp_path')}/lake%20with%20blanks",
     "gcs": lambda test: f"gs://{test.getfixturevalue('bucket')}/some/prefix",
-    "s3": lambda test: test.getfixturevalue("s3_url"),
+    "s3": lambda test: bucket_of_s3(test.getfixturevalue("s3")),
+    "azure": lambda test: f"az://{test.getfixturevalue('azure').new_container()}/some/prefix",
 }
 GOOGLES_OWN = os.environ.get("TAXI_TEST_GCS_URL", "").rstrip("/")
 LIVE = [pytest.param(GOOGLES_OWN, marks=pytest.mark.live, id="gcs itself")] if GOOGLES_OWN else []
@@ -47,7 +50,7 @@ def url(request: pytest.FixtureRequest) -> Generator[str, None, None]:
 
 @pytest.fixture
 def lake(url: str, tmp_path: Path) -> Lake:
-    return open_lake(url, tmp_path / "cache")
+    return open_lake(url, tmp_path / "cache", azure=Settings.from_env().azure)
 
 
 def test_a_month_comes_back_byte_for_byte_with_its_lineage(lake: Lake, tmp_path: Path) -> None:
@@ -165,6 +168,10 @@ def test_the_same_month_from_two_processes_at_once_is_always_one_whole_of_the_tw
     seen.add(sha256_of(lake.get(CONTRACT, JANUARY).path))
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert seen <= {file.sha256 for file in files}
+
+
+def bucket_of_s3(server: S3Server) -> str:
+    return server.url(server.new_bucket(), "some/prefix")
 
 
 def clear_away(url: str) -> None:

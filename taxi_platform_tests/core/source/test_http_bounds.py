@@ -193,6 +193,19 @@ def test_the_deadline_counts_over_all_attempts(fetch: Fetcher, server: Server) -
     assert 1 < len(server.asked(PATH)) < 10**4
 
 
+def test_a_deadline_that_ends_while_an_answer_is_awaited_tells_what_failed_before(
+    fetch: Fetcher, server: Server
+) -> None:
+    def fails_and_then_says_nothing(_: Request) -> Answer:
+        if len(server.asked(PATH)) > 1:
+            server.closing.wait(10.0)
+        return Answer(503)
+
+    server.serve(PATH, fails_and_then_says_nothing)
+    with pytest.raises(UnavailableError, match=r"does not come to the end of its headers; .*HTTP 503"):
+        fetch(server.url, replace(BRIEF, attempts=5))
+
+
 def test_the_deadline_counts_over_all_candidates(fetch: Fetcher, server: Server) -> None:
     def is_slow_to_say_no(request: Request) -> Answer:
         server.closing.wait(0.6)

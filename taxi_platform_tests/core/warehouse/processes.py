@@ -12,6 +12,7 @@ from taxi_platform.core.lake import open_lake
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.settings import Settings
 
 #: A fork would share the parent's threads and locks, and DuckDB's with them.
 SPAWN = multiprocessing.get_context("spawn")
@@ -37,4 +38,4 @@ def replace_month(url: str, contract: TripContract, month: Month, files: list[Pa
 def put_month(url: str, contract: TripContract, month: Month, files: list[Path]) -> None:
     """Put a month from one file after the other into a lake."""
     for path in files:
-        open_lake(url, path.parent / "cache").put(contract, month, ParquetFile(path))
+        open_lake(url, path.parent / "cache", azure=Settings.from_env().azure).put(contract, month, ParquetFile(path))
