@@ -26,7 +26,7 @@ from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.fingerprint import fingerprint_file
+from taxi_platform.core.fingerprint import Fingerprint, fingerprint_file
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
@@ -399,7 +399,8 @@ def test_a_month_has_one_fingerprint_in_every_store_and_in_its_file_whatever_its
     in_file = fingerprint_file(file, CONTRACT.stored_columns, tmp_path)
 
     assert warehouse.fingerprint_month(CONTRACT, JANUARY) == in_file
-    assert warehouse.fingerprint_month(CONTRACT, MARCH) == "0" * 30
+    assert warehouse.fingerprint_month(CONTRACT, JANUARY, nulls={"note", "congestion_surcharge"}) == in_file
+    assert warehouse.fingerprint_month(CONTRACT, MARCH) == Fingerprint(0, "0" * 15)
 
 
 def test_values_swapped_between_rows_leave_every_sum_and_change_the_fingerprint(
