@@ -144,7 +144,8 @@ class ParquetFile:
         found = set[str]()
         for nth in range(footer.num_columns):
             told = [(group.column(nth).statistics, group.num_rows) for group in groups]
-            if all(it is not None and it.has_null_count and it.null_count == rows for it, rows in told):
+            # Of statistics that do not count nulls, `null_count` is none.
+            if all(it is not None and it.null_count == rows for it, rows in told):
                 found.add(footer.schema.column(nth).path)
         return frozenset(found)
 

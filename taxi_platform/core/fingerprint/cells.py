@@ -57,7 +57,8 @@ def number(column: Column, words: Words, *, whole: bool) -> str:
 
 def text(column: Column, name: str, words: Words) -> str:
     """What a text adds to its row's text; nothing if it is null."""
-    return f"CASE WHEN {name} IS NULL THEN '' ELSE concat({literal(column.name)}, ':', {words.octets(name)}, ':', {name}) END"
+    told = f"concat({literal(column.name)}, ':', {words.octets(name)}, ':', {name})"
+    return f"CASE WHEN {name} IS NULL THEN '' ELSE {told} END"
 
 
 def digits(column: Column, words: Words) -> str:
@@ -70,12 +71,15 @@ def digits(column: Column, words: Words) -> str:
         return f"concat('{power}/', {pieces})"
 
     *lower, highest = _BANDS
-    exact = "".join(f"WHEN abs({name}) < {_literal(2.0 ** (_BAND * it + _TOP), words)} THEN {banded(it)} " for it in lower)
+    exact = "".join(
+        f"WHEN abs({name}) < {_literal(2.0 ** (_BAND * it + _TOP), words)} THEN {banded(it)} " for it in lower
+    )
     told = (
         f"CASE WHEN {name} = {_literal('Infinity', words)} THEN 'inf' WHEN {name} = {_literal('-Infinity', words)} "
         f"THEN '-inf' {exact}WHEN abs({name}) <= {_literal(_LARGEST, words)} THEN {banded(highest)} ELSE 'nan' END"
     )
-    return f"CASE WHEN ({_double(column, words)}) IS NULL THEN concat({literal(column.name)}, '=', {told}, ';') ELSE '' END"
+    told = f"concat({literal(column.name)}, '=', {told}, ';')"
+    return f"CASE WHEN ({_double(column, words)}) IS NULL THEN {told} ELSE '' END"
 
 
 def _double(column: Column, words: Words) -> str:

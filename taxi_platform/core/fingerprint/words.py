@@ -65,7 +65,7 @@ POSTGRES = Words(
     whole=lambda it: f"({it})::bigint",
     quotient=lambda it, by: f"({it} / {by})",
     day=lambda it, kind: f"({it}{'::date' if kind is ColumnType.TIMESTAMP else ''} - DATE '1970-01-01')",
-    # Of the time of day alone a double has every microsecond; of the time since 1970 it has not, and a `numeric` is slow.
+    # A double has every microsecond of a day, and not of all years; a `numeric` of all years is slow.
     microsecond=lambda it: f"(date_part('epoch', {it}::time) * 1000000)::bigint",
     text=lambda it: f"({it})::text",
     octets=lambda it: f"octet_length(convert_to({it}, 'UTF8'))::text",

@@ -89,7 +89,9 @@ class DuckDBWarehouse:
         """See `Warehouse.fingerprint_month`."""
         columns = contract.stored_columns
         with self._reading(contract) as con:
-            rows = f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = DATE '{month.first_day}'"
+            rows = (
+                f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = DATE '{month.first_day}'"
+            )
             return fingerprint_rows(con, columns, {it.name for it in columns}, rows, nulls)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
