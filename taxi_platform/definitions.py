@@ -20,7 +20,7 @@ from taxi_platform.automation.lateness import build_lateness_check
 from taxi_platform.automation.lateness import key_of as lateness_check_of
 from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.marts import build_marts_sensor
-from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
+from taxi_platform.automation.schedules import build_monthly_schedule, build_verifying_schedule, build_zones_schedule
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog, load_catalog
@@ -71,6 +71,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         ],
         schedules=[
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
+            *(build_verifying_schedule(contract, scheduling) for contract in trips),
             build_zones_schedule(scheduling),
         ],
         resources={
