@@ -25,6 +25,7 @@ from taxi_platform.automation.marts import build_marts_sensor
 from taxi_platform.automation.schedules import (
     build_monthly_schedule,
     build_reports_schedule,
+    build_verifying_schedule,
     build_zones_schedule,
 )
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
@@ -80,6 +81,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         ],
         schedules=[
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
+            *(build_verifying_schedule(contract, scheduling) for contract in trips),
             build_zones_schedule(scheduling),
             build_reports_schedule(scheduling),
         ],

@@ -15,6 +15,9 @@ from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.months import partitions_of
 
+#: The check that a run of `<d>_verify_job` consists of.
+VERIFYING = "table_matches_lake"
+
 if TYPE_CHECKING:
     from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition as Job
 
@@ -79,7 +82,17 @@ def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
         run_config_for_partition_key_fn=lambda _: {},
         tags_for_partition_key_fn=_tags_of,
     )
+    verify = dg.define_asset_job(
+        f"{contract.dataset}_verify_job",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["warehouse", contract.table]), VERIFYING)),
+        description=f"Holds a month of {contract.dataset} in the table against the lake, each by all it holds.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+        partitions_def=partitions_of(contract),
+        tags={DATASET: contract.dataset},
+    )
     return [
+        verify,
         job(f"{contract.table}_job", (*to_lake, "warehouse"), f"A month of {contract.dataset}, from source to table."),
         job(f"{contract.dataset}_to_lake_job", to_lake, f"A month of {contract.dataset}, from source to lake."),
         job(f"{contract.dataset}_to_warehouse_job", ("warehouse",), f"A month of {contract.dataset}, lake to table."),

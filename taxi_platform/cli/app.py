@@ -228,6 +228,24 @@ def metrics(
 
 
 @app.command()
+def verify(
+    dataset: Dataset,
+    first: First,
+    last: Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM; else FROM.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Hold the lake and the table against each other, each by all it holds; 1 if a month is another."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Verification
+
+    def begin() -> int:
+        start.check_range(dataset, first, last or first)
+        return Verification("verify", dataset, first, last or first, as_json).carry_out(start.prepared())
+
+    _end("verify", begin, as_json=as_json)
+
+
+@app.command()
 def editions(dataset: Dataset, month: Month, as_json: Json = False) -> None:
     """List every file that was ever fetched of a month: when, from where, rows, and what TLC's report says of it."""
     _look("editions", dataset, month, as_json=as_json)

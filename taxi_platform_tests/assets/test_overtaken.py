@@ -58,7 +58,12 @@ ALL_NEW = dict.fromkeys(("cleaned", "lake", "table"), NEW_ROWS)
 
 @pytest.mark.parametrize(
     "point",
-    [CLEANED, TO_LAKE, TO_TABLE, *(pytest.param(it, marks=pytest.mark.campaign) for it in (SCANNING, CHECKING, LOADED))],
+    [
+        CLEANED,
+        TO_LAKE,
+        TO_TABLE,
+        *(pytest.param(it, marks=pytest.mark.campaign) for it in (SCANNING, CHECKING, LOADED)),
+    ],
     ids=lambda it: it.name,
 )
 def test_an_older_run_stores_nothing_more_once_a_newer_one_has_replaced_the_month(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from taxi_platform.core.catalog.model import ReferenceContract, TableContract, TripContract
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.fingerprint import Fingerprint
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
@@ -39,8 +40,24 @@ class Warehouse(Protocol):
         """The rows of some months, in the columns of `TripContract.table_columns`."""
         ...
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
-        """Measure a month where it lies; zero rows if the store does not hold it."""
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
+        """Measure a month where it lies; zero rows if the store does not hold it.
+
+        Args:
+            contract: The dataset's contract.
+            month: The month.
+            only: The names of the columns that are asked for; all if nothing is said.
+        """
+        ...
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """The fingerprint of a month's content (docs/fingerprint.md), worked out where the rows lie.
+
+        Args:
+            contract: The dataset's contract.
+            month: The month.
+            nulls: Columns that are probably null throughout: that is cheaper to see than to tell their cells.
+        """
         ...
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:

@@ -7,7 +7,7 @@ longer than one transaction takes, and whoever finds it taken tries again for a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import Measures, measures_query, read_measures
+from taxi_platform.core.fingerprint import Fingerprint, fingerprint_rows
+from taxi_platform.core.measures import Measures, measured, measures_query, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, base_view, require_all
@@ -78,14 +79,23 @@ class DuckDBWarehouse:
                 params=[[month.first_day for month in months]],
             ).to_arrow_table()
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
-        columns = contract.stored_columns
+        columns = measured(contract.stored_columns, only)
         with self._reading(contract) as con:
             rows = self._rows(contract, contract.table_columns)
             query = measures_query(columns, f"FROM {rows} WHERE {SOURCE_MONTH} = ?")
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
+        columns = contract.stored_columns
+        with self._reading(contract) as con:
+            rows = (
+                f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = DATE '{month.first_day}'"
+            )
+            return fingerprint_rows(con, columns, {it.name for it in columns}, rows, nulls)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""

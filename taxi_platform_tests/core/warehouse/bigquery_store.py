@@ -398,6 +398,8 @@ def _in_duckdb(tree: exp.Expr) -> str:
     for kind in tree.find_all(exp.DataType):
         if kind.this == exp.DataType.Type.BIGDECIMAL:
             kind.replace(exp.DataType.build("INT128"))
+    for length in tree.find_all(exp.ByteLength):  # what sqlglot makes of it takes no text in DuckDB
+        length.replace(exp.Anonymous(this="strlen", expressions=[length.this]))
     return tree.sql("duckdb")
 
 

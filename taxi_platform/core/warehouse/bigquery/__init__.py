@@ -9,7 +9,7 @@ so that those only are paid for, and what one of them may read is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,19 +26,19 @@ from google.cloud.bigquery.table import RowIterator
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
     Column,
-    ColumnType,
     ReferenceContract,
     TableContract,
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.files import work_folder
+from taxi_platform.core.fingerprint import Fingerprint
 from taxi_platform.core.google import GoogleClients
-from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures
+from taxi_platform.core.measures import Measures, measured
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, base_view
-from taxi_platform.core.warehouse.bigquery import expiry, staging, tables
+from taxi_platform.core.warehouse.bigquery import contents, expiry, staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
@@ -116,15 +116,25 @@ class BigQueryWarehouse:
             # Not by the Storage API, which needs one more permission and one more library.
             return rows.to_arrow(create_bqstorage_client=False).cast(schema)
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
-        columns = contract.stored_columns
+        columns = measured(contract.stored_columns, only)
         with self._reading(contract) as there:
-            figures = ", ".join(_measures(it) if it.name in there else "0, 0" for it in columns)
-            condition, parameters = of_months([month])
-            query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
-            (row, *_) = self._query(contract, query, parameters)
-            return read_measures(columns, row.values())
+            return contents.measure(lambda it: self._of_month(contract, month, it), columns, there)
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
+        with self._reading(contract) as there:
+            return contents.fingerprint(
+                lambda it: self._of_month(contract, month, it), contract.stored_columns, there, nulls
+            )
+
+    def _of_month(self, contract: TripContract, month: Month, query: str) -> tuple[Any, ...]:
+        """The one row of a query whose `{rows}` are a month's."""
+        condition, parameters = of_months([month])
+        rows = f"FROM {self.dataset.sql(contract.table)} WHERE {condition}"
+        (row, *_) = self._query(contract, query.replace("{rows}", rows), parameters)
+        return row.values()
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -302,19 +312,3 @@ def _select(columns: Sequence[Column], there: frozenset[str]) -> str:
         identifier(it.name) if it.name in there else f"CAST(NULL AS {tables.TYPES[it.type]}) AS {identifier(it.name)}"
         for it in columns
     )
-
-
-def _measures(column: Column) -> str:
-    """What `core/measures.py` asks of a column, in BigQuery's SQL, added up where none overflows."""
-    name = identifier(column.name)
-    match column.type:
-        case ColumnType.FLOAT64:
-            addend = f"IF(ABS({name}) < {LARGEST}, TRUNC({name} * {PARTS}), NULL)"
-        case ColumnType.STRING:
-            # In place, and not once for each text: a query pays for the bytes it reads, not for what it computes.
-            addend = f"CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({name})), 1, 15)) AS INT64)"
-        case ColumnType.TIMESTAMP | ColumnType.DATE:
-            addend = f"DATETIME_DIFF(CAST({name} AS DATETIME), DATETIME '1970-01-01', MICROSECOND)"
-        case _:
-            addend = name
-    return f"COUNT({name}), COALESCE(SUM(CAST({addend} AS BIGNUMERIC)), 0)"

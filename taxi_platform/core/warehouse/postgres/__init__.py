@@ -9,9 +9,9 @@ table. `session.py` is the connection, `schema.py` what the tables are, `views.p
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import pgpq
 import pyarrow as pa
@@ -22,17 +22,18 @@ from psycopg.rows import dict_row
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
     Column,
-    ColumnType,
     ReferenceContract,
     TableContract,
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures, select_measures, total_of_texts
+from taxi_platform.core.fingerprint import Fingerprint
+from taxi_platform.core.measures import Measures, measured
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, require_all
 from taxi_platform.core.warehouse.base_view import is_report
+from taxi_platform.core.warehouse.postgres.contents import fingerprint, measure
 from taxi_platform.core.warehouse.postgres.schema import (
     SCHEMA,
     StoredTable,
@@ -112,24 +113,20 @@ class PostgresWarehouse:
         )
         return self._read(contract, columns, condition)
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
+        columns = measured(contract.stored_columns, only)
+        return self._look(
+            contract, lambda connection: measure(connection, self._existing(connection, contract), columns, month)
+        )
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
         columns = contract.stored_columns
-
-        def measured(connection: Connection) -> Measures:
-            table = self._existing(connection, contract)
-            query = sql.SQL(
-                "WITH trips AS NOT MATERIALIZED (SELECT {} FROM {} WHERE {} = %s) SELECT {} FROM trips"
-            ).format(
-                table.selected(columns),
-                table.name,
-                sql.Identifier(SOURCE_MONTH),
-                sql.SQL(cast(LiteralString, select_measures(columns, _total))),  # of identifiers of a contract
-            )
-            (row,) = connection.execute(query, [month.first_day]).fetchall()
-            return read_measures(columns, row)
-
-        return self._look(contract, measured)
+        return self._look(
+            contract,
+            lambda connection: fingerprint(connection, self._existing(connection, contract), columns, month, nulls),
+        )
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -289,23 +286,3 @@ def _copy(
                 copy.write(encoder.write_batch(batch.cast(schema)))
             copy.write(encoder.finish())
         return cursor.rowcount
-
-
-def _total(column: Column) -> str:
-    """What `core/measures.py` asks of a column, in PostgreSQL's SQL."""
-    name = column.name
-    match column.type:
-        case ColumnType.FLOAT64:
-            # Whole part and rest apart: PostgreSQL rounds a double to 15 digits where it makes a wider number of it.
-            counted = f"FILTER (WHERE abs({name}) < {LARGEST})"
-            rest = f"trunc(({name} - trunc({name})) * {PARTS})"
-            return f"sum(trunc({name})::bigint) {counted} * {PARTS} + sum({rest}::bigint) {counted}"
-        case ColumnType.STRING:
-            digest = "('x' || substr(md5(convert_to(value, 'UTF8')), 1, 15))::bit(60)::bigint"
-            return total_of_texts(column, digest, "numeric")
-        case ColumnType.TIMESTAMP:
-            return f"sum((extract(epoch FROM {name}) * 1000000)::bigint)"
-        case ColumnType.DATE:
-            return f"sum(({name} - DATE '1970-01-01')::bigint * 86400000000)"
-        case _:
-            return f"sum({name})"
