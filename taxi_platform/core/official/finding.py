@@ -43,13 +43,13 @@ def agrees_with_tlc_report(
     """
     if raw.publication.url.startswith(GENERATED):
         return Finding(holds=True, says="the file is generated", figures={"rows": raw.rows}, judged=False)
-    dataset, report = contract.dataset, official.report()
+    dataset, report, counted = contract.dataset, official.report(), official.counts
     trips = judge(
         dataset,
         month,
         raw.rows,
         report,
-        lambda other: known_rows(dataset, other, raw.edition),
+        lambda other: known_rows(dataset, other, raw.edition, counted),
         other_edition(dataset, month, raw.edition),
     )
     by_base = official.by_base(dataset, month)
