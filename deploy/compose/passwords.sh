@@ -42,6 +42,11 @@ for name in $MISPLACED; do
     refuse "the value of $name stands in .env, where docker compose config shows it" \
         "make env, which moves it into the file $name beside the passwords"
 done
+case "$LAKE" in s3://* | az://*) ;; *) ACCOUNT="" ;; esac
+for name in $ACCOUNT; do
+    grep -q . "$SECRETS/$name" || refuse "the lake's account stands in .env or in this shell, which no container sees" \
+        "make env, which moves it from .env into the file $name beside the passwords"
+done
 for name in postgres dagster warehouse pgadmin login; do
     password "${name}_password" > /dev/null
 done
@@ -59,7 +64,7 @@ done
     pgpass_line warehouse_password taxi
     cat "$SECRETS/pgpass"
 } | hand platform 10001 pgpass
-for name in source warehouse_url alert_urls gcp_credentials; do
+for name in source warehouse_url alert_urls gcp_credentials aws_credentials azure_account_key azure_connection_string; do
     hand platform 10001 "$name" < "$SECRETS/$name"
 done
 if [ -z "$WAREHOUSE_IS_ELSEWHERE" ] && ! grep -q . "$SECRETS/warehouse_url"; then

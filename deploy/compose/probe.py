@@ -1,6 +1,6 @@
 """Whether a service of the deployment does its work: exit status 0 if so. It costs a tenth of Dagster's own commands.
 
-    python -I probe.py grpc HOST:PORT | http HOST:PORT | daemon
+    python -I probe.py grpc HOST:PORT | http HOST:PORT [PATH] | daemon
 
 It is run every half minute in each container, so it imports nothing of Dagster's and the platform's: to ask is cheap,
 to load them takes a second of a core.
@@ -34,13 +34,13 @@ def grpc(address: str) -> bool:
             return False
 
 
-def http(address: str) -> bool:
-    """Whether Dagster's webserver there says who it is."""
+def http(address: str, path: str = "/server_info") -> bool:
+    """Whether a web server there answers; by default Dagster's own, which says who it is."""
     from http.client import HTTPConnection, HTTPException
 
     connection = HTTPConnection(address, timeout=_SECONDS)
     try:
-        connection.request("GET", "/server_info")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, HTTPException) as error:
         sys.stderr.write(f"{error}\n")

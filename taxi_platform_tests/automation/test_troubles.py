@@ -93,8 +93,10 @@ def tick(
     name: str = "green_publications",
     kind: str = "SENSOR",
     status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE,
+    logged: list[str] | None = None,
+    age: timedelta = timedelta(0),
 ) -> None:
-    """A tick as the daemon writes it down: it failed, if it says something."""
+    """A tick as the daemon writes it down: it failed, if it says something; what it has logged is under a key."""
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="taxi_platform.definitions")
     place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name="taxi_platform")
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "__repository__"), name)
@@ -110,7 +112,8 @@ def tick(
             name,
             state.instigator_type,
             TickStatus.FAILURE if says else TickStatus.SKIPPED,
-            datetime.now(UTC).timestamp(),
+            (datetime.now(UTC) - age).timestamp(),
+            log_key=logged,
             error=SerializableErrorInfo(f"ValueError: {says}\n", [], "ValueError") if says else None,
             selector_id=state.selector_id,
         )

@@ -15,6 +15,7 @@ import pytest
 
 from taxi_platform.core import engine, findings, trends
 from taxi_platform.core.catalog.model import RuleAction
+from taxi_platform.core.catalog.published import TLC_FILES
 from taxi_platform.core.findings import Profile
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
@@ -578,3 +579,13 @@ def test_a_month_nothing_can_be_compared_with_is_not_judged(month: Outcome) -> N
     ):
         assert (found.holds, found.judged) == (True, False)
     assert trends.row_count_in_trend(LINEAGE, [LINEAGE]).judged
+
+
+def test_tlc_s_catalogue_stands_in_for_missing_months_of_tlc_s_own_file_and_of_no_other() -> None:
+    own = replace(LINEAGE, edition="parquet", source_url=f"{TLC_FILES}trip-data/yellow_tripdata_2021-01.parquet")
+    found = trends.row_count_in_trend(own, [], published=[9_000])
+    assert (found.judged, found.holds) == (True, False)
+    assert found.says == "1,000 rows, against 9,000 in the 1 months around it in TLC's catalogue"
+    for other in (LINEAGE, replace(own, source_url="file:///an_extract.parquet")):
+        assert not trends.row_count_in_trend(other, [], published=[9_000]).judged
+    assert trends.row_count_in_trend(own, [LINEAGE], published=[9_000]).holds, "what is here counts for more"

@@ -227,7 +227,7 @@ def deployment(
     assert write_env(folder / ".env").returncode == 0
     written = {name: value or "" for name, value in dotenv_values(folder / ".env").items()}
     (folder / ".secrets").rename(folder / "secrets")
-    ports = {5432: postgres.port} | {port: free_port() for port in (3000, 4000, 9023)}
+    ports = {5432: postgres.port} | {port: free_port() for port in (3000, 4000, 9023, 9108)}
     placed = Deployment(folder, ports, written | environ, (postgres.binaries, postgres.data))
     placed.copy_files(overrides)
     try:

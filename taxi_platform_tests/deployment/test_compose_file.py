@@ -24,8 +24,17 @@ from taxi_platform_tests.deployment.compose import BIN, COMPOSE_FILE, ROOT, comp
 from taxi_platform_tests.test_settings import VARIABLES
 
 PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login")}
-PROFILES = ["pgadmin", "login", "gcs"]
+PROFILES = ["pgadmin", "login", "metrics", "gcs"]
 SECRET = ("TAXI_SOURCE", "TAXI_WAREHOUSE_URL", "TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS")
+#: What whoever looks into the lake and at the disks is told, of the settings and of the accounts there.
+STORES = {"TAXI_DATA_DIR", "TAXI_LAKE_URL", "TAXI_WAREHOUSE_URL"}
+FILES_OF_STORES = {
+    "TAXI_WAREHOUSE_URL_FILE",
+    "TAXI_GCP_CREDENTIALS_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_STORAGE_ACCOUNT_KEY_FILE",
+    "AZURE_STORAGE_CONNECTION_STRING_FILE",
+}
 COMBINATIONS = [",".join(it) for count in range(len(PROFILES) + 1) for it in combinations(PROFILES, count)]
 #: The program itself: what its package puts beside Python returns 0 whatever becomes of it.
 DOCKER_COMPOSE = next(
@@ -58,7 +67,7 @@ def test_the_file_is_valid_by_the_compose_specification() -> None:
 
 def test_every_published_port_is_for_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 5
+    assert len(ports) == 6
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
 
@@ -116,13 +125,14 @@ def test_no_service_may_do_or_take_more_than_it_needs(services: dict[str, dict[s
 def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict[str, dict[str, Any]]) -> None:
     units = {"m": 1, "g": 1024}
     taken = {name: int(it["mem_limit"][:-1]) * units[it["mem_limit"][-1]] for name, it in services.items()}
-    assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs"}) <= 4096
+    for other in ("pgadmin", "metrics"):  # with both it is more, as the page says
+        assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs", other}) <= 4096
     instance = yaml.safe_load((ROOT / "deploy" / "compose" / "dagster.yaml").read_text(encoding="utf-8"))
     runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
     assert runs * RUN_BYTES + 224 * 2**20 <= taken["code"] * 2**20, "the months at once, and the server itself"
 
 
-@pytest.mark.parametrize("name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "PGADMIN", "LOGIN", "GCS"])
+@pytest.mark.parametrize("name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "METRICS", "PGADMIN", "LOGIN", "GCS"])
 def test_the_limits_are_what_env_says(environ: dict[str, str], name: str) -> None:
     said = {f"{name}_MEMORY": "123m", f"{name}_PIDS": "77", f"{name}_CPUS": "0.3"}
     service = compose_file(environ | said)["services"][name.lower()]
@@ -136,10 +146,10 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
     def who_reaches(name: str) -> set[str]:
         return {other for other, its in networks.items() if its & networks[name]} - {name}
 
-    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "gcs"}
-    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "pgadmin"}
+    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "metrics", "gcs"}
+    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "metrics", "pgadmin"}
     assert who_reaches("pgadmin") == {"postgres", "login"}
-    assert who_reaches("login") == {"webserver", "pgadmin"}
+    assert who_reaches("login") == {"webserver", "metrics", "pgadmin"}
     assert {name for name in networks if file["services"][name].get("network_mode") == "none"} == {
         "passwords",
         "databases",
@@ -154,7 +164,9 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
 def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_secret(
     tmp_path: Path, profiles: str
 ) -> None:
-    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path)}
+    # And a shell that knows the lake's account, which other programs have it from.
+    account = {"AWS_SECRET_ACCESS_KEY": "hunter2aws", "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hunter2az"}
+    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path), **account}
     assert write_env(tmp_path / ".env").returncode == 0
     command = [DOCKER_COMPOSE, "--file", COMPOSE_FILE, "--project-directory", tmp_path, "config"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
@@ -165,8 +177,10 @@ def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_s
     assert services.keys() == always | {*filter(None, profiles.split(","))}
     for name in PASSWORDS:
         assert (tmp_path / ".secrets" / name).read_text().strip() not in done.stdout
+    assert "hunter2" not in done.stdout
     environments = [it.get("environment", {}) for it in services.values()]
-    told = {name for it in environments for name in it if "PASSWORD" in name or "CREDENTIALS" in name}
+    secret = re.compile("PASSWORD|CREDENTIALS|ACCOUNT_KEY|CONNECTION_STRING|SECRET_ACCESS|SESSION_TOKEN")
+    told = {name for it in environments for name in it if secret.search(name)}
     assert all(name.endswith("_FILE") or name == "PASSWORDS" for name in told), told
 
 
@@ -178,14 +192,19 @@ def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path
     assert "required variable SECRETS_DIR is missing a value: run make env first" in done.stderr
 
 
-def test_the_code_server_is_told_every_setting_and_no_other_service_is(services: dict[str, dict[str, Any]]) -> None:
+def test_the_code_server_is_told_every_setting_and_who_looks_at_the_stores_where_they_are(
+    services: dict[str, dict[str, Any]],
+) -> None:
     told = {
         name: {it for it in service.get("environment", {}) if it.startswith("TAXI_")}
         for name, service in services.items()
     }
     files = {f"{name}_FILE" for name in SECRET}
+    assert told.pop("metrics") == STORES | {it for it in FILES_OF_STORES if it.startswith("TAXI_")}
     assert told.pop("code") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
     assert set().union(*told.values()) == set()
+    for name in ("code", "metrics"):
+        assert services[name]["environment"].keys() >= {*FILES_OF_STORES, "AZURE_STORAGE_ACCOUNT_NAME"}
 
 
 def test_what_env_says_of_a_setting_reaches_the_code_server(environ: dict[str, str]) -> None:
@@ -271,6 +290,30 @@ def test_make_env_moves_the_secrets_of_an_older_dot_env_into_files(tmp_path: Pat
         "TAXI_ALERT_URLS_FILE": str(folder / "alert_urls"),
         "TAXI_SOURCE": "tlc",
     } | {name: "1" for name in said if name.endswith("_CPUS")}
+
+
+def test_make_env_moves_the_account_of_a_lake_into_files_that_programs_of_this_machine_find_too(tmp_path: Path) -> None:
+    azure = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=k+/=="
+    said = ["AWS_ACCESS_KEY_ID=AKIA1", "export AWS_SECRET_ACCESS_KEY='se/c+ret'", "AWS_DEFAULT_REGION=eu-west-3"]
+    said += [f"AZURE_STORAGE_CONNECTION_STRING='{azure}'", "AZURE_STORAGE_ACCOUNT_NAME=a"]
+    (tmp_path / ".env").write_text("\n".join(said) + "\n")
+
+    for _ in range(2):  # and then there is nothing left to do
+        assert write_env(tmp_path / ".env").returncode == 0
+
+    folder = tmp_path / ".secrets"
+    assert (folder / "azure_connection_string").read_text() == f"{azure}\n"
+    left = dotenv_values(tmp_path / ".env")
+    assert {name: value for name, value in left.items() if name.startswith("A")} == {
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws_credentials"),
+        "AZURE_STORAGE_ACCOUNT_NAME": "a",
+        "AZURE_STORAGE_CONNECTION_STRING_FILE": str(folder / "azure_connection_string"),
+    }
+    read = "import boto3; it = boto3.Session().get_credentials(); print(it.access_key, it.secret_key)"
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)} | {name: value or "" for name, value in left.items()}
+    found = subprocess.run([BIN / "python", "-c", read], env=environ, capture_output=True, text=True)
+    assert found.stdout.split() == ["AKIA1", "se/c+ret"], found.stderr
 
 
 def test_make_env_says_which_of_two_different_passwords_is_in_doubt_and_changes_neither(

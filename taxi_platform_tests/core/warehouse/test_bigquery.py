@@ -513,8 +513,8 @@ def test_a_load_whose_process_was_killed_never_ends_after_the_next_one(
     assert numbers_in(warehouse) == [8]
 
 
-def test_loads_of_the_day_before_are_waited_for_too(
-    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+def test_loads_of_the_day_before_are_waited_for_too_also_by_a_month_without_rows(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
 ) -> None:
     warehouse.replace_month(CONTRACT, JANUARY, january)
     ((_, job),) = server.store.jobs.items()
@@ -523,8 +523,9 @@ def test_loads_of_the_day_before_are_waited_for_too(
     reference = {**job["jobReference"], "jobId": job_id}
     server.store.jobs = {job_id: {**job, "id": job_id, "jobReference": reference, "status": {"state": "RUNNING"}}}
 
-    with pytest.raises(WarehouseError, match=f"load job {job_id} had not ended"):
-        opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
+    for file in (january, month_file(CONTRACT, JANUARY, [], tmp_path / "empty")):
+        with pytest.raises(WarehouseError, match=f"load job {job_id} had not ended"):
+            opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, file)
 
 
 def test_a_number_that_a_job_of_another_account_has_is_passed_over(

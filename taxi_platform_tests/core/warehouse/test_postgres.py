@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
+import pyarrow as pa
 import pytest
+from psycopg import sql
 
 from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.catalog.model import SOURCE_MONTH
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
+from taxi_platform.marts import load_marts
 from taxi_platform_tests.core.warehouse.months import (
     COLUMNS,
     FEBRUARY,
@@ -542,6 +546,49 @@ def columns_of(url: str, relation: str) -> list[str]:
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", [relation])
         return [name for (name,) in found.fetchall()]
+
+
+_HELD = """
+CREATE TABLE public.may_go ();
+CREATE FUNCTION public.held() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN WHILE NOT EXISTS (SELECT FROM public.may_go) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END $$
+"""
+#: Somebody has written, and is held before he commits.
+HELD = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+
+
+@pytest.mark.parametrize("kind", ["reference", "mart"])
+def test_of_two_loads_of_one_small_table_at_once_the_rows_of_the_last_are_all_there_is(
+    warehouse: PostgresWarehouse, url: str, kind: str
+) -> None:
+    zones, mart = load_catalog().zones, load_marts()[0]
+    values = {it.name: "DATE '2021-01-01'" if it.name == SOURCE_MONTH else "NULL" for it in mart.columns}
+    rows = pa.table({it.name: pa.array([None, None], it.type.arrow) for it in zones.columns})
+
+    def replace() -> int:
+        if kind == "reference":
+            return warehouse.replace_reference(zones, rows)
+        return warehouse.compute_month(mart, JANUARY, f"SELECT {', '.join(values.values())} FROM generate_series(1, 2)")
+
+    replace()
+    table = zones.table if kind == "reference" else mart.table
+    query(url, _HELD)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE TRIGGER it AFTER INSERT ON taxi.{} EXECUTE FUNCTION public.held()").format(
+                sql.Identifier(table)
+            )
+        )
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(replace)]
+        wait_for(url, HELD)
+        loads.append(pool.submit(replace))
+        wait_for(url, WAITING)
+        query(url, "INSERT INTO public.may_go DEFAULT VALUES")
+        assert [it.result() for it in loads] == [2, 2]
+    with psycopg.connect(url) as connection:
+        counted = sql.SQL("SELECT count(*) FROM taxi.{}").format(sql.Identifier(table))
+        assert connection.execute(counted).fetchall() == [(2,)]
 
 
 def wait_for(url: str, statement: LiteralString) -> None:
