@@ -51,7 +51,10 @@ def _section(contract: TableContract) -> str:
     else:
         if isinstance(contract, ReferenceContract):
             within = f" within a `{contract.key_within}`" if contract.key_within else ""
-            lines += [f"Key: `{contract.key}`{within}. A file with a row without it, or two with the same, is refused.", ""]
+            lines += [
+                f"Key: `{contract.key}`{within}. A file with a row without it, or two with the same, is refused.",
+                "",
+            ]
         lines += ["| column | type | unit | meaning | codes |", "|---|---|---|---|---|"]
         lines += [_cells(column) for column in contract.columns]
     return "\n".join([*lines, ""])

@@ -17,6 +17,8 @@ from taxi_platform.core.official.whereabouts import whereabouts
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source.files import RawFile
 
+_OF_MONEY = {Verdict.LACKS: "the file lacks money", Verdict.MORE: "the file has more money"}
+
 
 def agrees_with_tlc_report(
     contract: TripContract,
@@ -69,7 +71,10 @@ def agrees_with_tlc_report(
         figures |= {"verdict by bases": str(of_bases.verdict)}
         figures |= _figures(of_bases, "trips in the report of bases", "difference by bases")
     if of_money is not None:
-        figures |= {"verdict on money": str(of_money.verdict), "money, USD": of_money.rows}
+        figures |= {
+            "verdict on money": _OF_MONEY.get(of_money.verdict, str(of_money.verdict)),
+            "money, USD": of_money.rows,
+        }
         figures |= _figures(of_money, "money in TLC's report, USD", "difference of money")
     is_vouched = of_bases is not None and of_bases.verdict is Verdict.AGREES
     holds = all(it.is_near or (it is trips and is_vouched) for it in judged)
