@@ -6,7 +6,10 @@ Dagster below the next minor release for these alone; who raises that bound goes
 What costs time to import (SQLAlchemy, gRPC, the daemon) is imported when it is asked for: a run needs none of it.
 """
 
+import multiprocessing
+from collections.abc import Sequence
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 # To execute a run in one process that is recorded, and that waits for a place in a pool with words and an end
@@ -68,7 +71,7 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LATER[name]), name)
 
 
-def run_daemon(seconds_between_looks: int) -> None:
+def run_daemon(seconds_between_looks: int, code_server: Sequence[str]) -> None:
     """Be Dagster's daemon, with the arguments of this process.
 
     Dagster looks for new backfills twice a minute, by a constant: who begins one from a terminal would wait for that
@@ -76,9 +79,43 @@ def run_daemon(seconds_between_looks: int) -> None:
 
     Args:
         seconds_between_looks: How often it looks for backfills.
+        code_server: See `_begin_code_servers_by`.
     """
     from dagster._daemon import controller
     from dagster._daemon.cli import main
 
     controller.__dict__["DEFAULT_DAEMON_INTERVAL_SECONDS"] = seconds_between_looks
+    _begin_code_servers_by(code_server)
     main()
+
+
+def run_code_server(code_server: Sequence[str], loaded: str) -> None:
+    """Be Dagster's code server, or the one before it that reloads it, with the arguments of this process.
+
+    Dagster begins each run in a new interpreter, which imports for a second and a half before it does anything, and
+    has no setting for that: it asks `multiprocessing` for the method `spawn`. Here it is given `forkserver`: runs are
+    forked from a process that has imported what they need. If the server asks otherwise some day, runs begin in a new
+    interpreter again: slower, and nothing else.
+
+    Args:
+        code_server: See `_begin_code_servers_by`.
+        loaded: The module that process imports.
+    """
+    from dagster._cli import main
+    from dagster._grpc import server
+
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([loaded, "dagster._grpc.impl"])
+    server.__dict__["multiprocessing"] = SimpleNamespace(get_context=lambda _: forking, Process=forking.Process)
+    _begin_code_servers_by(code_server)
+    main()
+
+
+def _begin_code_servers_by(command: Sequence[str]) -> None:
+    """Let this process begin code servers by a command of ours, where Dagster's own is `python -m dagster`.
+
+    If Dagster finds its command in another way some day, code servers are its own: their runs begin slower.
+    """
+    from dagster._grpc import server
+
+    server.__dict__["get_python_environment_entry_point"] = lambda _: [*command]
