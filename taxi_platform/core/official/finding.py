@@ -62,7 +62,10 @@ def agrees_with_tlc_report(
         of_money = None if dollars is None else judge_money(dataset, month, dollars, report)
     judged = [it for it in (trips, of_bases, of_money) if it is not None and it.verdict is not Verdict.UNJUDGED]
     told = "; ".join(it.says for it in judged) or (of_bases or trips).says
-    is_off = any(it.verdict in (Verdict.LACKS, Verdict.MORE) for it in judged)
+    is_vouched = of_bases is not None and of_bases.verdict is Verdict.AGREES
+    if is_vouched and not trips.is_near:
+        told = f"{told}: it is the monthly report that is off"
+    is_off = any(it.verdict in (Verdict.LACKS, Verdict.MORE) and not (it is trips and is_vouched) for it in judged)
     if is_off and (places := whereabouts(contract, month, files, beside(), spill_to)):
         told = f"{told}; {places}"
     figures: dict[str, Figure] = {"rows": raw.rows, "verdict": str(trips.verdict), "source": report.source}
@@ -76,7 +79,6 @@ def agrees_with_tlc_report(
             "money, USD": of_money.rows,
         }
         figures |= _figures(of_money, "money in TLC's report, USD", "difference of money")
-    is_vouched = of_bases is not None and of_bases.verdict is Verdict.AGREES
     holds = all(it.is_near or (it is trips and is_vouched) for it in judged)
     return Finding(holds, told, figures, judged=bool(judged))
 

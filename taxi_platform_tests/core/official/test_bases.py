@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,11 +12,14 @@ import pytest
 
 from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.findings import Finding
 from taxi_platform.core.month import Month
 from taxi_platform.core.official.at_hand import OfficialFigures
 from taxi_platform.core.official.bases import judge_bases, read_base_report, reported_by_base, trips_by_base
+from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.official.verdict import Judgement, Verdict
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.source.files import Publication, RawFile
 from taxi_platform_tests.core.cleaning.months import CATALOG, REAL_DATA, raw_file
 
 CONTRACT = CATALOG.reports["fhv_base_report"]
@@ -142,3 +146,31 @@ def test_the_real_report_of_bases_names_two_months_of_fhv_that_are_off(real_figu
     found = {str(it): real(real_figures, "fhv", it) for it in Month(2015, 1).until(Month(2022, 3))}
     off = {month: f"{it.share:+.1%}" for month, it in found.items() if abs(it.share) > 0.05}
     assert off == {"2015-05": "+28.9%", "2019-01": "-7.9%"}
+
+
+def test_where_the_bases_agree_with_the_file_nobody_is_warned_of_the_monthly_report(tmp_path: Path) -> None:
+    """As of fhvhv 2021-09, whose monthly report is off by 15 %, and whose file has what the companies reported."""
+    contract, path = CATALOG.trips["fhvhv"], tmp_path / "month.parquet"
+    times = pa.array([datetime(2021, 3, 1 + it % 31, 12) for it in range(3_100)], pa.timestamp("us"))
+    pq.write_table(pa.table({"pickup_datetime": times, "hvfhs_license_num": ["HV0003"] * 3_100}), path)
+    source = Publication("https://example.com/fhvhv_tripdata_2021-03.parquet")
+    raw = RawFile(path, source, "", path.stat().st_size, 3_100, "utf-8", "")
+    figures, where = OfficialFigures(tmp_path), "https://example.com, as of 2026-11-25"
+    monthly = CATALOG.reports["tlc_monthly_report"]
+    schema = pa.schema([(it.name, it.type.arrow) for it in monthly.columns])
+    months = [{"report_month": it.first_day, "license_class": "FHV - High Volume"} for it in (MONTH, MONTH.next)]
+    rows = [it | {"trips_per_day": 85} for it in months]
+    figures.keep(monthly, pa.Table.from_pylist(rows, schema), where)
+
+    def found() -> Finding:
+        files = [ParquetFile(path)]
+        return agrees_with_tlc_report(contract, MONTH, raw, files, list, figures, tmp_path / "spill")
+
+    alone = found()
+    assert (alone.holds, alone.figures["verdict"]) == (False, "the file has more trips")
+    figures.keep(CONTRACT, report_of(tmp_path, "UBER,UBER,UBER,2021,3,,,3100,0,1,,"), where)
+    vouched = found()
+    assert (vouched.holds, vouched.figures["verdict by bases"]) == (True, "agrees")
+    assert "3,100 rows, 3,100 trips in the report of bases (+0.00%): they agree: it is the monthly" in vouched.says
+    figures.keep(CONTRACT, report_of(tmp_path, "UBER,UBER,UBER,2021,3,,,4000,0,1,,"), where)
+    assert not found().holds
