@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,12 +56,17 @@ def read_counts(data_dir: Path) -> list[Counted]:
     path = place_of(data_dir)
     try:
         lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-        return [Counted(**{**it, "rows": int(it["rows"]), "bytes": int(it["bytes"])}) for it in lines]
+        return [_counted(it) for it in lines]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.warning("%s cannot be read, and is passed over: %s", path, error)
         return []
+
+
+def _counted(line: Mapping[str, str]) -> Counted:
+    told = (line[name] for name in ("etag", "url", "counted_at"))
+    return Counted(line["dataset"], line["month"], int(line["rows"]), int(line["bytes"]), *told)
 
 
 def counts_of(counted: Iterable[Counted]) -> Counts:
