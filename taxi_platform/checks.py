@@ -164,7 +164,8 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 near, now = lake.lineages_near(workspace, contract.dataset, month), cleaned.lineage
                 before, after = sides(near, month)
                 schema = findings.schema_matches_contract(contract, cleaned)
-                published = published_rows(contract.dataset, month)
+                counted = workspace.official.counts
+                published = published_rows(contract.dataset, month, counted)
                 profiled = cache(lambda: findings.profile(contract, month, cleaned, work))
                 why = cache(lambda: rejects(contract, quarantine, work))
 
@@ -179,7 +180,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         lambda: findings.required_values_present(profiled(), raw.rows, why)
                     ),
                     "month_has_not_shrunk": lambda: month_has_not_shrunk(
-                        now, lake.held(contract, month), published, why, rows_beside(month, now, near)
+                        now, lake.held(contract, month), published, why, rows_beside(month, now, near, counted)
                     ),
                     "file_is_plain": lambda: findings.file_is_plain(now),
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
@@ -190,7 +191,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     ),
                     "row_count_as_published": lambda: trends.row_count_as_published(raw, published),
                     "row_count_in_trend": lambda: trends.row_count_in_trend(
-                        now, before, after, published_near(contract.dataset, month)
+                        now, before, after, published_near(contract.dataset, month, counted)
                     ),
                 }
                 on_trial = {

@@ -9,7 +9,12 @@ from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.marts import build_mart_asset
 from taxi_platform.assets.published import build_published_asset
 from taxi_platform.assets.raw import build_raw_asset
-from taxi_platform.assets.reference import build_report_asset, build_shapes_asset, build_zones_asset
+from taxi_platform.assets.reference import (
+    build_counts_asset,
+    build_report_asset,
+    build_shapes_asset,
+    build_zones_asset,
+)
 from taxi_platform.assets.report import build_page_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.assets.zone_views import build_zone_view_asset
@@ -59,6 +64,7 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             build_zones_asset(catalog),
             build_shapes_asset(catalog),
             *(build_report_asset(contract, catalog) for contract in catalog.reports.values()),
+            build_counts_asset(catalog),
             *(build_mart_asset(mart, catalog) for mart in marts),
             build_page_asset(marts, catalog),
         ],

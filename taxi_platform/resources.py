@@ -79,6 +79,15 @@ class SourceResource(dg.ConfigurableResource):
         """The source, asked as patiently as `retry` says."""
         return open_source(self.location.strip(), Path(self.raw_dir), catalog, self.sample_rows, retry)
 
+    @property
+    def is_of_tlc(self) -> bool:
+        """Whether months come from where TLC, or the course's mirror of it, publishes them."""
+        return self.location.strip() in ("web", "tlc", "mirror")
+
+    def open_tlc(self, catalog: Catalog) -> Source:
+        """TLC's own Parquet files, whatever else months are taken from."""
+        return open_source("tlc", Path(self.raw_dir), catalog, self.sample_rows)
+
 
 class LakeResource(dg.ConfigurableResource):
     """The data lake; `TAXI_LAKE_URL` says what `url` accepts."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.assets.marts import MARTS
-from taxi_platform.assets.reference import SHAPES
+from taxi_platform.assets.reference import COUNTS, SHAPES
 from taxi_platform.assets.report import PAGE
 from taxi_platform.automation import lateness
 from taxi_platform.automation.executor import recording_executor
@@ -40,7 +40,7 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         )
 
     zones, shapes = (dg.AssetSelection.assets(["reference", it]) for it in (catalog.zones.table, SHAPES))
-    reports = dg.AssetSelection.assets(*(["reference", it] for it in catalog.reports))
+    reports = dg.AssetSelection.assets(*(["reference", it] for it in (*catalog.reports, COUNTS)))
     marts, page = dg.AssetSelection.groups(MARTS), dg.AssetSelection.assets(PAGE)
     return [
         *(it for contract in catalog.trips.values() for it in _jobs_of(contract, retries)),

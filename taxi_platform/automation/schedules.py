@@ -156,7 +156,7 @@ def build_reports_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefin
     return dg.ScheduleDefinition(
         name="tlc_reports_monthly",
         job_name="tlc_reports_job",
-        cron_schedule="20 5 20 * *",
+        cron_schedule="0 4 20 * *",
         execution_timezone=str(NEW_YORK),
         default_status=status,
         description="Fetches TLC's monthly report and the report of the bases anew.",

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.core.catalog.model import ReferenceContract
+from taxi_platform.core.catalog.published import Counts
 from taxi_platform.core.files import publish, work_folder
 from taxi_platform.core.month import Month
 from taxi_platform.core.official import bases, report
+from taxi_platform.core.official.counting import counts_of, read_counts
 from taxi_platform.core.official.report import Report, report_of, shipped_report
 
 #: What the addresses of generated files begin with.
@@ -58,6 +60,11 @@ class OfficialFigures:
         if rows is None:
             return shipped_report()
         return report_of(rows, _source_of(rows) or report.REPORT_URL)
+
+    @property
+    def counts(self) -> Counts:
+        """Rows of TLC's files that are newer than its catalogue, as far as they were counted."""
+        return counts_of(read_counts(self.data_dir))
 
     def by_base(self, dataset: str, month: Month) -> Mapping[str, int]:
         """Trips that bases reported of a month, by base; none where that report was not fetched, or has none."""

@@ -17,6 +17,8 @@ from taxi_platform.core.official.whereabouts import whereabouts
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.source.files import RawFile
 
+_OF_MONEY = {Verdict.LACKS: "the file lacks money", Verdict.MORE: "the file has more money"}
+
 
 def agrees_with_tlc_report(
     contract: TripContract,
@@ -43,13 +45,13 @@ def agrees_with_tlc_report(
     """
     if raw.publication.url.startswith(GENERATED):
         return Finding(holds=True, says="the file is generated", figures={"rows": raw.rows}, judged=False)
-    dataset, report = contract.dataset, official.report()
+    dataset, report, counted = contract.dataset, official.report(), official.counts
     trips = judge(
         dataset,
         month,
         raw.rows,
         report,
-        lambda other: known_rows(dataset, other, raw.edition),
+        lambda other: known_rows(dataset, other, raw.edition, counted),
         other_edition(dataset, month, raw.edition),
     )
     by_base = official.by_base(dataset, month)
@@ -60,7 +62,10 @@ def agrees_with_tlc_report(
         of_money = None if dollars is None else judge_money(dataset, month, dollars, report)
     judged = [it for it in (trips, of_bases, of_money) if it is not None and it.verdict is not Verdict.UNJUDGED]
     told = "; ".join(it.says for it in judged) or (of_bases or trips).says
-    is_off = any(it.verdict in (Verdict.LACKS, Verdict.MORE) for it in judged)
+    is_vouched = of_bases is not None and of_bases.verdict is Verdict.AGREES
+    if is_vouched and not trips.is_near:
+        told = f"{told}: it is the monthly report that is off"
+    is_off = any(it.verdict in (Verdict.LACKS, Verdict.MORE) and not (it is trips and is_vouched) for it in judged)
     if is_off and (places := whereabouts(contract, month, files, beside(), spill_to)):
         told = f"{told}; {places}"
     figures: dict[str, Figure] = {"rows": raw.rows, "verdict": str(trips.verdict), "source": report.source}
@@ -69,9 +74,11 @@ def agrees_with_tlc_report(
         figures |= {"verdict by bases": str(of_bases.verdict)}
         figures |= _figures(of_bases, "trips in the report of bases", "difference by bases")
     if of_money is not None:
-        figures |= {"verdict on money": str(of_money.verdict), "money, USD": of_money.rows}
+        figures |= {
+            "verdict on money": _OF_MONEY.get(of_money.verdict, str(of_money.verdict)),
+            "money, USD": of_money.rows,
+        }
         figures |= _figures(of_money, "money in TLC's report, USD", "difference of money")
-    is_vouched = of_bases is not None and of_bases.verdict is Verdict.AGREES
     holds = all(it.is_near or (it is trips and is_vouched) for it in judged)
     return Finding(holds, told, figures, judged=bool(judged))
 

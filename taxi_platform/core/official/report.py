@@ -16,12 +16,12 @@ import pyarrow as pa
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.core.reference import read_reference_text
+from taxi_platform.core.source.elsewhere import ELSEWHERE, MONTHLY_REPORT
 
-#: Where TLC publishes the report.
-REPORT_URL = "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv"
+#: The table it is loaded into, the file it is, and where TLC publishes that.
+TABLE, FILE = "tlc_monthly_report", MONTHLY_REPORT
+REPORT_URL = ELSEWHERE[FILE]
 
-#: The table it is loaded into, and the file it is.
-TABLE, FILE = "tlc_monthly_report", "data_reports_monthly.csv"
 _HIGH_VOLUME = "FHV - High Volume"
 _OTHER_FHV = ("FHV - Black Car", "FHV - Livery", "FHV - Lux Limo")
 #: From this month on trips of high volume services have files of their own, and their other classes are not those of

@@ -29,6 +29,7 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.layout import Layout
 from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, is_index
 from taxi_platform.core.month import Month
+from taxi_platform.core.source.elsewhere import BASE_REPORT, MONTHLY_REPORT
 from taxi_platform.core.source.files import Publication
 from taxi_platform.core.source.progress import Progress
 from taxi_platform.core.source.retry import Deadline
@@ -50,7 +51,7 @@ _BLANK_LINES = {"LF": "\n", "CRLF": "\r\n"}
 #: Level 1 costs a quarter of level 6 and half as many bytes again: a sample is written once and read once.
 _GZIP_LEVEL = 1
 #: What makes a report, by the file it is published as.
-_REPORTS = {"data_reports_monthly.csv": monthly_report, "fhv_base_report.csv": base_report}
+_REPORTS = {MONTHLY_REPORT: monthly_report, BASE_REPORT: base_report}
 
 #: Rows by which the size of a whole month is told to the percent.
 _PIECE_ROWS = 50_000
