@@ -95,7 +95,7 @@ def build_monthly_schedule(
 
 
 def build_verifying_schedule(contract: TripContract, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
-    """The schedule that holds a few months of the table against the lake, other ones every week until all had their turn.
+    """The schedule that holds a few months of the table against the lake, others every week until all had their turn.
 
     Args:
         contract: The dataset.
