@@ -159,6 +159,7 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
             f"{dataset}_trips_job": set(layers),
             f"{dataset}_to_lake_job": set(layers[:-1]),
             f"{dataset}_to_warehouse_job": set(layers[-1:]),
+            f"{dataset}_verify_job": set(),
         }
     assert {name: {key.to_user_string() for key in keys_of(job)} for name, job in jobs.items()} == expected
 
@@ -171,7 +172,7 @@ def test_every_job_runs_in_one_process(defs: dg.Definitions, jobs: dict[str, dg.
 def test_jobs_have_the_months_of_their_assets(jobs: dict[str, dg.JobDefinition]) -> None:
     assert jobs["taxi_zones_job"].partitions_def is None
     for dataset, contract in load_catalog().trips.items():
-        for name in (f"{dataset}_trips_job", f"{dataset}_to_lake_job", f"{dataset}_to_warehouse_job"):
+        for name in (f"{dataset}_{it}_job" for it in ("trips", "to_lake", "to_warehouse", "verify")):
             months = jobs[name].partitions_def
             assert months is not None
             assert months.get_first_partition_key() == str(contract.first_month)

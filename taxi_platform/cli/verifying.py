@@ -126,7 +126,7 @@ def _document(order: Verification, found: list[Verified], apart: list[Verified])
 def _show(order: Verification, found: list[Verified]) -> None:
     table = Table("month", "lake", "table", Column("rows", justify="right"), "")
     for it in found:
-        digits = [made.digits[:_SHORT] if made else "–" for made in (it.in_lake, it.in_table)]
+        digits = [made.digits[:_SHORT] if made and made.rows else "–" for made in (it.in_lake, it.in_table)]
         rows = it.in_lake or it.in_table
         table.add_row(str(it.month), *digits, f"{rows.rows:,}" if rows else "", _state(it))
     console = Console(markup=False, highlight=False, emoji=False)

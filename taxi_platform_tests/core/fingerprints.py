@@ -30,7 +30,7 @@ def counts(name: str, value: object) -> list[int]:
             return times(since.days, since.seconds * 10**6 + since.microseconds)
         case date():
             return times((value - date(1970, 1, 1)).days)
-        case int() if abs(value) < 2**31:
+        case int() if -(2**31) <= value < 2**31:
             return times(value)
         case float() if is_plain(value):
             return times(round(value * 1e6))
