@@ -6,7 +6,10 @@ Dagster below the next minor release for these alone; who raises that bound goes
 What costs time to import (SQLAlchemy, gRPC, the daemon) is imported when it is asked for: a run needs none of it.
 """
 
+import multiprocessing
+from collections.abc import Sequence
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 # To execute a run in one process that is recorded, and that waits for a place in a pool with words and an end
@@ -36,12 +39,23 @@ if TYPE_CHECKING:
         UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
     )
     from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
+    from dagster._core.launcher.base import LaunchRunContext as LaunchRunContext
     from dagster._core.launcher.base import WorkerStatus as WorkerStatus
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        PollingComputeLogSubscriptionManager as PollingComputeLogSubscriptionManager,
+    )
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        TruncatingCloudStorageComputeLogManager as TruncatingCloudStorageComputeLogManager,
+    )
+    from dagster._core.storage.compute_log_manager import ComputeIOType as ComputeIOType
     from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
+    from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION as IO_TYPE_EXTENSION
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager as LocalComputeLogManager
     from dagster._core.storage.sql import create_engine as create_engine
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS as SQLITE_BUSY_TIMEOUT_SECONDS
     from dagster._grpc.types import CanCancelExecutionRequest as CanCancelExecutionRequest
     from dagster._grpc.types import CanCancelExecutionResult as CanCancelExecutionResult
+    from dagster._serdes import ConfigurableClass as ConfigurableClass
     from dagster._serdes import ConfigurableClassData as ConfigurableClassData
     from dagster._serdes import deserialize_value as deserialize_value
 
@@ -53,6 +67,16 @@ _LATER = {
     "CanCancelExecutionRequest": "dagster._grpc.types",
     "CanCancelExecutionResult": "dagster._grpc.types",
     "deserialize_value": "dagster._serdes",
+    # To give a run to a worker anywhere (`automation/celery_launcher.py`): the type of what a launcher is given.
+    "LaunchRunContext": "dagster._core.launcher.base",
+    # To keep what runs print in the lake (`automation/compute_logs.py`): Dagster's own managers are for one kind of
+    # bucket each, and made of these. If they change, no process of a deployment with workers starts.
+    "PollingComputeLogSubscriptionManager": "dagster._core.storage.cloud_storage_compute_log_manager",
+    "TruncatingCloudStorageComputeLogManager": "dagster._core.storage.cloud_storage_compute_log_manager",
+    "ComputeIOType": "dagster._core.storage.compute_log_manager",
+    "LocalComputeLogManager": "dagster._core.storage.local_compute_log_manager",
+    "IO_TYPE_EXTENSION": "dagster._core.storage.local_compute_log_manager",
+    "ConfigurableClass": "dagster._serdes",
     # To keep the databases of the event log open (`automation/event_log.py`): a tenth of the time of a small month. If
     # they change, that module can go, and its lines in `deploy/local/dagster.yaml`: Dagster's own class does the same.
     "SqliteEventLogStorage": "dagster._core.storage.event_log",
@@ -68,7 +92,7 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LATER[name]), name)
 
 
-def run_daemon(seconds_between_looks: int) -> None:
+def run_daemon(seconds_between_looks: int, code_server: Sequence[str]) -> None:
     """Be Dagster's daemon, with the arguments of this process.
 
     Dagster looks for new backfills twice a minute, by a constant: who begins one from a terminal would wait for that
@@ -76,9 +100,43 @@ def run_daemon(seconds_between_looks: int) -> None:
 
     Args:
         seconds_between_looks: How often it looks for backfills.
+        code_server: See `_begin_code_servers_by`.
     """
     from dagster._daemon import controller
     from dagster._daemon.cli import main
 
     controller.__dict__["DEFAULT_DAEMON_INTERVAL_SECONDS"] = seconds_between_looks
+    _begin_code_servers_by(code_server)
     main()
+
+
+def run_code_server(code_server: Sequence[str], loaded: str) -> None:
+    """Be Dagster's code server, or the one before it that reloads it, with the arguments of this process.
+
+    Dagster begins each run in a new interpreter, which imports for a second and a half before it does anything, and
+    has no setting for that: it asks `multiprocessing` for the method `spawn`. Here it is given `forkserver`: runs are
+    forked from a process that has imported what they need. If the server asks otherwise some day, runs begin in a new
+    interpreter again: slower, and nothing else.
+
+    Args:
+        code_server: See `_begin_code_servers_by`.
+        loaded: The module that process imports.
+    """
+    from dagster._cli import main
+    from dagster._grpc import server
+
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([loaded, "dagster._grpc.impl"])
+    server.__dict__["multiprocessing"] = SimpleNamespace(get_context=lambda _: forking, Process=forking.Process)
+    _begin_code_servers_by(code_server)
+    main()
+
+
+def _begin_code_servers_by(command: Sequence[str]) -> None:
+    """Let this process begin code servers by a command of ours, where Dagster's own is `python -m dagster`.
+
+    If Dagster finds its command in another way some day, code servers are its own: their runs begin slower.
+    """
+    from dagster._grpc import server
+
+    server.__dict__["get_python_environment_entry_point"] = lambda _: [*command]

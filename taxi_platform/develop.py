@@ -1,8 +1,8 @@
 """What `make dev` runs: a code server, the UI and the daemon, which begin together and end together.
 
-They are Dagster's own, the UI with somebody at its door (`ui.py`). `dagster dev` starts the same three, but a UI that
-cannot have its port or has ended is one it waits for, so that a daemon goes on alone, unseen; and it hears no signal
-that its own shell was told to ignore.
+They are Dagster's own, the code server with runs that begin at once (`code_server.py`), the UI with somebody at its
+door (`ui.py`). `dagster dev` starts the same three, but a UI that cannot have its port or has ended is one it waits
+for, so that a daemon goes on alone, unseen; and it hears no signal that its own shell was told to ignore.
 """
 
 import os
@@ -81,7 +81,7 @@ def develop(environment: Mapping[str, str], port: int) -> int:
             services.append(_Service(name, subprocess.Popen(command, env=environment, **_APART)))  # noqa: S603 (ours)
 
         try:
-            begin("code server", "dagster", *_CODE_SERVER, "--socket", str(code))
+            begin("code server", "taxi_platform.code_server", *_CODE_SERVER, "--socket", str(code))
             _wait(services, lambda: bool(told) or _answers(code))
             if not told:
                 begin("UI", "taxi_platform.ui", str(port), "--host", _HOST, *shared)

@@ -64,6 +64,7 @@ class Station:
         yellow: Eight months of yellow, at a terminal, with rules of its own.
         left: Three months of fhv, one of which is not published; Ctrl-C as soon as they were begun.
         followed: The same, looked at again.
+        mended: What failed of them, once more, after it was published.
         cancelled: What `cancel` said of five months that were waiting.
         end_of_cancelled: What became of those.
     """
@@ -74,6 +75,7 @@ class Station:
     yellow: Ended
     left: Ended
     followed: Ended
+    mended: Ended
     cancelled: Ended
     end_of_cancelled: Ended
 
@@ -151,6 +153,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
+def _publish(folder: Path, dataset: str, month: str) -> None:
+    path = folder / "source" / f"{dataset}_tripdata_{month}.csv.gz"
+    write_month(load_catalog().trips[dataset], Month.parse(month), ROWS, path)
+
+
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None, None]:
     folder = tmp_path_factory.mktemp("backfill")
@@ -158,8 +165,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None
     (folder / "source").mkdir()
     for dataset, keys in months.items():
         for key in keys:
-            path = folder / "source" / f"{dataset}_tripdata_{key}.csv.gz"
-            write_month(load_catalog().trips[dataset], Month.parse(key), ROWS, path)
+            _publish(folder, dataset, key)
     (folder / "home").mkdir()
     (folder / "home" / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
@@ -181,14 +187,17 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station, None
             queued = dg.RunsFilter(tags={"dagster/backfill": name}, statuses=[dg.DagsterRunStatus.QUEUED])
             wait_until(lambda: instance.get_runs_count(queued) == 5)
             cancelled = launch(folder, "cancel", name)
-            followed = launch(folder, "follow", name_in(left.end().said))
+            followed = launch(folder, "follow", name_in(left.end().said)).end()
+            _publish(folder, "fhv", "2021-02")
+            mended = launch(folder, "backfill", "fhv", "2021-01", "2021-03", "--only=failed")
             yield Station(
                 folder=folder,
                 daemon=daemon,
                 green=green.end(),
                 yellow=yellow.end(),
                 left=left.end(),
-                followed=followed.end(),
+                followed=followed,
+                mended=mended.end(),
                 cancelled=cancelled.end(),
                 end_of_cancelled=waiting.end(),
             )
@@ -261,6 +270,13 @@ def test_a_month_that_fails_does_not_stop_the_others_and_the_table_says_why(stat
     assert re.search(r"│ fhv 2021-02 │ failure │ 0 .*fhv 2021-02: not", station.followed.said)
     for month in ("2021-01", "2021-03"):
         assert re.search(rf"│ fhv {month} │ success │", station.followed.said)
+
+
+def test_what_failed_is_run_again_and_nothing_else(station: Station) -> None:
+    assert station.mended.status == 0
+    assert "fhv 2021-01 to 2021-03 (1 failed) is backfill" in station.mended.said
+    assert [it.dagster_run.tags["dagster/partition"] for it in station.runs(station.mended.backfill)] == ["2021-02"]
+    assert "1 of 1 months" in station.mended.said
 
 
 def test_cancelling_ends_the_months_that_wait(station: Station) -> None:

@@ -112,7 +112,8 @@ def test_what_a_check_found_comes_with_its_figures_and_its_words(platform_to_rea
     assert figures_of(check_alone(platform_to_read, "table_matches_lake")) == {
         "rows in the table": cleaned.rows,
         "rows in the lake": cleaned.rows,
-        "columns compared": len(contract.stored_columns),
+        "fingerprint of the table": cleaned.lineage.fingerprint,
+        "fingerprint of the lake's object": cleaned.lineage.fingerprint,
     }
 
 

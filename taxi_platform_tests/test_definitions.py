@@ -29,8 +29,11 @@ RENEW = ".venv/bin/python -m taxi_platform_tests.test_definitions"
 DATASETS = ["fhv", "fhvhv", "green", "yellow"]
 MARTS = ["borough_flows", "daily_zone_trips", "hourly_trips", "month_quality", "payment_mix"]
 #: What has no months, and is no part of a dataset.
-WITHOUT_MONTHS = ["reference/taxi_zone_shapes", "reference/taxi_zones", "report/page"]
+REPORTS = ["reference/fhv_base_report", "reference/published_rows", "reference/tlc_monthly_report"]
+WITHOUT_MONTHS = [*REPORTS, "reference/taxi_zone_shapes", "reference/taxi_zones", "report/page"]
 LAYERS = ["raw", "cleaned", "quarantine", "lake", "warehouse"]
+#: What no run of ours makes: TLC's files, and the views over the tables.
+EXTERNAL = {f"tlc/{it}_trips" for it in DATASETS} | {f"views/{it}_trips_with_zones" for it in DATASETS}
 
 
 def default_definitions() -> dg.Definitions:
@@ -136,7 +139,7 @@ def test_the_asset_graph_is_the_one_in_the_snapshot(defs: dg.Definitions) -> Non
 def test_the_asset_keys_are_the_public_ones(specs: list[dg.AssetSpec]) -> None:
     keys = {spec.key.to_user_string() for spec in specs}
     trips = {f"{layer}/{dataset}_trips" for dataset in DATASETS for layer in LAYERS}
-    assert keys == trips | {f"marts/{it}" for it in MARTS} | {*WITHOUT_MONTHS}
+    assert keys == trips | {f"marts/{it}" for it in MARTS} | {*WITHOUT_MONTHS} | EXTERNAL
 
 
 def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None:
@@ -144,6 +147,8 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
     expected = {
         "taxi_zones_job": {"reference/taxi_zones"},
         "taxi_zone_shapes_job": {"reference/taxi_zone_shapes"},
+        "tlc_reports_job": {*REPORTS},
+        "references_job": {*REPORTS, "reference/taxi_zones", "reference/taxi_zone_shapes"},
         "marts_job": marts,
         "page_job": {"report/page"},
         "report_job": marts | {"report/page"},
@@ -154,6 +159,7 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
             f"{dataset}_trips_job": set(layers),
             f"{dataset}_to_lake_job": set(layers[:-1]),
             f"{dataset}_to_warehouse_job": set(layers[-1:]),
+            f"{dataset}_verify_job": set(),
         }
     assert {name: {key.to_user_string() for key in keys_of(job)} for name, job in jobs.items()} == expected
 
@@ -166,7 +172,7 @@ def test_every_job_runs_in_one_process(defs: dg.Definitions, jobs: dict[str, dg.
 def test_jobs_have_the_months_of_their_assets(jobs: dict[str, dg.JobDefinition]) -> None:
     assert jobs["taxi_zones_job"].partitions_def is None
     for dataset, contract in load_catalog().trips.items():
-        for name in (f"{dataset}_trips_job", f"{dataset}_to_lake_job", f"{dataset}_to_warehouse_job"):
+        for name in (f"{dataset}_{it}_job" for it in ("trips", "to_lake", "to_warehouse", "verify")):
             months = jobs[name].partitions_def
             assert months is not None
             assert months.get_first_partition_key() == str(contract.first_month)
@@ -191,13 +197,12 @@ def test_every_asset_is_described_owned_grouped_and_of_a_kind(specs: list[dg.Ass
         assert spec.description and len(spec.description) > 20, name
         assert spec.owners, name
         assert spec.kinds, name
-        layer, table = spec.key.path
-        assert spec.group_name == (table.removesuffix("_trips") if layer in LAYERS else layer), name
+        assert spec.group_name == (dataset_of(spec) or spec.key.path[0]), name
 
 
 def test_every_asset_of_a_dataset_and_every_mart_has_months(specs: list[dg.AssetSpec]) -> None:
     without = [spec.key.to_user_string() for spec in specs if spec.partitions_def is None]
-    assert sorted(without) == WITHOUT_MONTHS
+    assert sorted(without) == sorted([*WITHOUT_MONTHS, *(it for it in EXTERNAL if it.startswith("views/"))])
     for spec in specs:
         if spec.partitions_def:
             assert isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
@@ -208,7 +213,7 @@ def test_every_asset_that_holds_rows_has_a_column_schema_with_words_for_each_col
     specs: list[dg.AssetSpec],
 ) -> None:
     for spec in specs:
-        if spec.key.path[0] in ("raw", "report") or spec.key.path[-1] == "taxi_zone_shapes":
+        if spec.key.path[0] in ("tlc", "raw", "report") or spec.key.path[-1] in ("taxi_zone_shapes", "published_rows"):
             continue
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)
@@ -223,9 +228,31 @@ def test_every_asset_can_be_found_by_its_dataset_and_layer(specs: list[dg.AssetS
         return {name: value for name, value in spec.tags.items() if name.startswith("taxi/")}
 
     for spec in specs:
-        layer, table = spec.key.path
-        dataset = {"taxi/dataset": table.removesuffix("_trips")} if layer in LAYERS else {}
-        assert own(spec) == {"taxi/layer": layer, **dataset}, spec.key
+        dataset = {"taxi/dataset": it} if (it := dataset_of(spec)) else {}
+        assert own(spec) == {"taxi/layer": spec.key.path[0], **dataset}, spec.key
+
+
+def dataset_of(spec: dg.AssetSpec) -> str:
+    """The dataset an asset is of; empty if it is of none."""
+    layer, table = spec.key.path
+    return table.partition("_trips")[0] if layer in (*LAYERS, "tlc", "views") else ""
+
+
+def test_the_graph_begins_at_tlc_and_no_run_makes_what_is_not_ours(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    assert {it.to_user_string() for it in graph.external_asset_keys} == EXTERNAL
+    for dataset in DATASETS:
+        assert graph.get(dg.AssetKey(["raw", f"{dataset}_trips"])).parent_keys == {
+            dg.AssetKey(["tlc", f"{dataset}_trips"])
+        }
+
+
+def test_what_many_runs_at_once_would_overrun_has_a_pool(defs: dg.Definitions) -> None:
+    pools = {"raw": {"source"}, "lake": {"lake"}, "warehouse": {"warehouse"}}
+    graph = defs.resolve_asset_graph()
+    for dataset in DATASETS:
+        for layer in LAYERS:
+            assert graph.get(dg.AssetKey([layer, f"{dataset}_trips"])).pools == pools.get(layer, set())
 
 
 def test_every_check_on_an_asset_with_months_looks_at_one_month(defs: dg.Definitions) -> None:

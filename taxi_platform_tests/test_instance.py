@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from taxi_platform import instance
 from taxi_platform.core.errors import SettingsError
-from taxi_platform.core.machine import Width
+from taxi_platform.core.machine import RUN_BYTES, Width
 from taxi_platform.instance import MARK, prepare
 from taxi_platform_tests.test_launch import KEPT, ROOT, launch
 
@@ -109,6 +110,16 @@ def test_a_start_says_how_many_months_at_once_and_why() -> None:
     width = Width(cores=8, memory=4_000_000_000)
     assert str(width) == "4 months at once: 8 cores, 4.0 GB of memory free, 0.9 GB a month"
     assert "max_concurrent_runs: 4\n" in instance.settings_for(width)
+
+
+@pytest.mark.parametrize(("months", "of_a_backfill"), [(1, 1), (2, 2), (3, 2), (8, 7)])
+def test_a_backfill_leaves_a_place_for_the_newest_month_where_that_does_not_halve_it(
+    months: int, of_a_backfill: int
+) -> None:
+    width = Width(cores=8, memory=months * RUN_BYTES)
+    runs = yaml.safe_load(instance.settings_for(width))["concurrency"]["runs"]
+    assert runs["max_concurrent_runs"] == months
+    assert runs["tag_concurrency_limits"] == [{"key": "dagster/backfill", "limit": of_a_backfill}]
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:

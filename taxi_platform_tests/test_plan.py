@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ class Place:
     """A daemon at work, and what `taxi` is asked there."""
 
     folder: Path
+    source: str
 
     def publish(self, month: str, rows: int = 200) -> None:
         """Put a month's file into the source."""
@@ -41,7 +44,7 @@ class Place:
         environ = KEPT | {
             "DAGSTER_HOME": str(self.folder / "home"),
             "TAXI_DATA_DIR": str(self.folder / "data"),
-            "TAXI_SOURCE": str(self.folder / "source"),
+            "TAXI_SOURCE": self.source,
         }
         done = subprocess.run(asked, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600)
         assert done.stdout, done.stderr
@@ -52,24 +55,30 @@ class Place:
         return [it["month"] for it in self.ask("plan", *options)["months"]]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place, None, None]:
-    folder = tmp_path_factory.mktemp("plan")
-    (folder / "source").mkdir()
+@contextmanager
+def place_of(folder: Path, source: str) -> Generator[Place, None, None]:
+    """A daemon whose months come from a source."""
     (folder / "home").mkdir()
     (folder / "home" / "dagster.yaml").write_bytes((ROOT / "deploy" / "local" / "dagster.yaml").read_bytes())
-    it = Place(folder)
-    for month in sorted(set(MONTHS) - set(ABSENT)):
-        it.publish(month)
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
         assert instance.get_runs_count() == 0  # its tables are made before several processes come at once
-        daemon = begin(folder, sys.executable, "-m", "taxi_platform.daemon", "run", "-w", "workspace.yaml")
+        command = [sys.executable, "-m", "taxi_platform.daemon", "run", "-w", "workspace.yaml"]
+        daemon = begin(folder, "env", f"TAXI_SOURCE={source}", *command)
         try:
             wait_until(lambda: instance.get_daemon_statuses(["BACKFILL"])["BACKFILL"].healthy)
-            yield it
+            yield Place(folder, source)
         finally:
             daemon.interrupt()
             daemon.end()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Generator[Place, None, None]:
+    (tmp_path / "source").mkdir()
+    with place_of(tmp_path, str(tmp_path / "source")) as it:
+        for month in sorted(set(MONTHS) - set(ABSENT)):
+            it.publish(month)
+        yield it
 
 
 @pytest.mark.campaign
@@ -109,6 +118,22 @@ def test_a_backfill_does_what_its_plan_says_and_what_failed_changed_or_is_outdat
     assert place.planned("--only=changed") == ["2019-05"]
     (place.folder / "rules.yaml").write_text(RULES)
     assert place.planned("--only=outdated", f"--config={place.folder}/rules.yaml") == MONTHS
+
+
+@pytest.mark.campaign
+def test_a_plan_of_24_generated_months_is_right_to_the_percent_and_its_minutes_to_a_quarter(tmp_path: Path) -> None:
+    with place_of(tmp_path, "sample") as place:
+        place.ask("backfill", first="2018-07", last="2018-12")  # of which is learned how long a month takes
+        plan = place.ask("plan")
+        began = time.monotonic()
+        done = place.ask("backfill")
+        seconds = time.monotonic() - began
+
+    assert (done["exit status"], len(done["months"])) == (0, 24)
+    files = [next((tmp_path / "data" / "raw" / "green" / month).glob("*.csv.gz")) for month in MONTHS]
+    assert plan["rows"] == sum(it["rows"] + it["quarantined"] for it in done["months"]) == 24 * 20_000
+    assert plan["bytes"] == pytest.approx(sum(it.stat().st_size for it in files), rel=0.01)
+    assert plan["seconds"] == pytest.approx(seconds, rel=0.25)
 
 
 def test_the_size_of_generated_months_is_told_to_the_percent(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from benchmarks.suites import Contender, Suite
 from benchmarks.suites.jobs import execute, verified
 from benchmarks.world import MONTH, World
 
-_DAEMON = Path(sys.executable).with_name("dagster-daemon")
-
 
 def backfill(world: World) -> Suite:
     """The months of the plan, up to 2021-01."""
@@ -23,7 +21,7 @@ def backfill(world: World) -> Suite:
     def queued(folder: Path) -> Run:
         home = world.new_home(folder)
         settings = {"TAXI_DATA_DIR": folder, "TAXI_SOURCE": source, "DAGSTER_HOME": home}
-        command = [_DAEMON, "run", "-w", "workspace.yaml"]
+        command = [sys.executable, "-m", "taxi_platform.daemon", "run", "-w", "workspace.yaml"]
         with in_background(command, world.environ(**settings), world.cwd, folder / "daemon.log") as daemon:
             world.ours("benchmarks.instances", "await", home)
             before = cpu_of_session(daemon.pid)

@@ -47,7 +47,7 @@ for name in $ACCOUNT; do
     grep -q . "$SECRETS/$name" || refuse "the lake's account stands in .env or in this shell, which no container sees" \
         "make env, which moves it from .env into the file $name beside the passwords"
 done
-for name in postgres dagster warehouse pgadmin login; do
+for name in postgres dagster warehouse pgadmin login broker; do
     password "${name}_password" > /dev/null
 done
 
@@ -56,6 +56,8 @@ password dagster_password | hand postgres 999 dagster
 password warehouse_password | hand postgres 999 taxi
 password pgadmin_password | hand pgadmin 5050 password
 password login_password | hand login 10003 password
+password broker_password | hand broker 999 password
+password broker_password | hand platform 10001 broker_password
 for name in certificate certificate_key; do
     hand login 10003 "$name" < "$SECRETS/$name"
 done

@@ -17,6 +17,7 @@ _PASSWORDS = {
     "warehouse_password": "WAREHOUSE_PASSWORD",
     "pgadmin_password": "PGADMIN_PASSWORD",
     "login_password": "",
+    "broker_password": "",
 }
 #: Files that say nothing until somebody writes into them -> the setting of the same meaning, if it belongs in no .env.
 _EMPTY = {
@@ -157,7 +158,7 @@ def _replace(path: Path, text: str) -> None:
 
 def _let_containers_read(folder: Path) -> None:
     """The files that containers are shown, whatever the umask was when they were checked out; none is secret."""
-    for path in (folder, *folder.iterdir()):
+    for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 

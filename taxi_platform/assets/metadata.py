@@ -38,10 +38,10 @@ class Attributes(TypedDict):
     tags: dict[str, str]
 
 
-def attributes(contract: TripContract, layer: str) -> Attributes:
-    """The attributes of a dataset's asset of one layer."""
+def attributes(contract: TripContract, layer: str, name: str = "") -> Attributes:
+    """The attributes of a dataset's asset of one layer; its name is that of the dataset's table by default."""
     return {
-        "key": [layer, contract.table],
+        "key": [layer, name or contract.table],
         "group_name": contract.dataset,
         "owners": [contract.owner],
         "tags": {"taxi/dataset": contract.dataset, "taxi/layer": layer},

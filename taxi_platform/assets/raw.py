@@ -1,6 +1,6 @@
 """1. `raw/<d>_trips`: a month's file as TLC published it, verified, with its provenance.
 
-Next: `cleaned.py`.
+Before: `published.py`. Next: `cleaned.py`.
 """
 
 import time
@@ -8,6 +8,7 @@ import time
 import dagster as dg
 
 from taxi_platform.assets.metadata import attributes, raw_metadata
+from taxi_platform.assets.published import published_key
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.lake.layers import Choice
@@ -23,6 +24,7 @@ def build_raw_asset(contract: TripContract, catalog: Catalog) -> dg.AssetsDefini
 
     @dg.asset(
         **attributes(contract, "raw"),
+        deps=[published_key(contract)],
         description=f"The month's file, as published. {contract.title}: {contract.description}",
         partitions_def=partitions_of(contract),
         kinds={"raw", "file"},

@@ -25,6 +25,7 @@ def build_warehouse_asset(contract: TripContract, catalog: Catalog) -> dg.Assets
         kinds={"warehouse", "table"},
         metadata=table_metadata(contract, contract.table_columns),
         io_manager_key="warehouse_io_manager",
+        pool="warehouse",
     )
     def warehouse_trips(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource, lake: ParquetFile

@@ -5,8 +5,8 @@ import dagster as dg
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.planning import Past
 
-#: So many months are learned from, the newest.
-_LEARNED_FROM = 60
+#: So many months are learned from, the newest; and so many are asked how long they took to begin, each by itself.
+_LEARNED_FROM, _ASKED = 60, 12
 
 
 def past_of(instance: dg.DagsterInstance, contract: TripContract) -> list[Past]:
@@ -23,6 +23,7 @@ def past_of(instance: dg.DagsterInstance, contract: TripContract) -> list[Past]:
         for it in records
         if it.end_time is not None and it.start_time is not None
     }
+    starts = {it.dagster_run.run_id: _start_of(instance, it) for it in records[:_ASKED]}
     return [
         Past(
             rows=_number(made, "dagster/partition_row_count"),
@@ -30,9 +31,15 @@ def past_of(instance: dg.DagsterInstance, contract: TripContract) -> list[Past]:
             cleaned=_number(cleaned[run], "bytes") if run in cleaned else 0,
             seconds=seconds.get(run),
             edition=str(made.metadata["edition"].value) if "edition" in made.metadata else "csv",
+            start=starts.get(run),
         )
         for run, _, made in raw
     ]
+
+
+def _start_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> float | None:
+    launched = getattr(instance.get_run_stats(record.dagster_run.run_id), "launch_time", None)
+    return record.start_time - launched if launched and record.start_time else None
 
 
 def _newest(

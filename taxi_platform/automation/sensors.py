@@ -25,6 +25,7 @@ from taxi_platform.automation.history import (
     unfinished,
 )
 from taxi_platform.automation.lateness import evaluation_of
+from taxi_platform.automation.observing import observation_of
 from taxi_platform.automation.watch import Turn, Watch
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
@@ -72,7 +73,9 @@ def build_publication_sensor(
         # Somebody may have reported what is no month of the dataset; a request for one would end the tick.
         here = {it for it in ever if contract.first_month <= it < Month(today.year, today.month)}
         judged = evaluation_of(contract, today, here)
-        told = [judged] if judged.description != memory.judged else []
+        told: list[dg.AssetCheckEvaluation | dg.AssetObservation] = []
+        if judged.description != memory.judged:
+            told.append(judged)
         memory = replace(memory, judged=judged.description or "")
         if memory.is_quiet(at.timestamp()):
             return dg.SensorResult(skip_reason=_left_alone(memory), cursor=memory.to_cursor(), asset_events=told)
@@ -87,6 +90,8 @@ def build_publication_sensor(
                 continue
             try:
                 found = store.probe(contract, month)
+                if (observed := observation_of(context.instance, contract, month, found)) is not None:
+                    told.append(observed)
                 stored = UNKNOWN if there is None else there.get(month)
                 statement = statement_of(context.instance, contract, month, stored=stored, store=warehouse.store)
                 memory, differs = memory.having_found(month, found, statement)
@@ -150,7 +155,12 @@ def objects(
         return None
 
 
-def is_pinned(context: dg.SensorEvaluationContext, lake: LakeResource, contract: TripContract, month: Month) -> bool:
+def is_pinned(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext,
+    lake: LakeResource,
+    contract: TripContract,
+    month: Month,
+) -> bool:
     """Whether a month stays what it is, whatever the source publishes; a run would not change it either."""
     try:
         return lake.layers(contract.dataset, month).is_pinned

@@ -79,7 +79,7 @@ class Planner:
                 for month, why in taken.items()
             ]
         is_bigquery = self.settings.warehouse_url.startswith("bigquery:")
-        width = Width.here().months
+        width = Width.here().backfill
         row = bigquery_row_bytes(self.contract) if is_bigquery else 0
         return Plan(self.contract.dataset, planned, rates, width, self._folders(), row)
 

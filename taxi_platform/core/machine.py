@@ -40,6 +40,11 @@ class Width:
         wished = min(max(2, self.cores), _WIDEST)
         return wished if self.memory is None else max(1, min(wished, self.memory // RUN_BYTES))
 
+    @property
+    def backfill(self) -> int:
+        """How many of them a backfill gets: all but one, which is for the newest month; of two, both."""
+        return self.months - 1 if self.months > 2 else self.months
+
     def __str__(self) -> str:
         """It and why, for people."""
         told = "memory unknown" if self.memory is None else f"{self.memory / 1e9:.1f} GB of memory free"

@@ -19,8 +19,9 @@ from taxi_platform.core.room import Room, human_bytes, room_of
 CSV_BYTES, PARQUET_BYTES, CLEANED_BYTES, TABLE_BYTES, UNPACKED = 30.0, 18.0, 22.0, 45.0, 10.0
 #: Measured on two cores: what a month takes however small it is, and per row, in seconds.
 LEAST_SECONDS, SECONDS_PER_ROW = 1.3, 2.5e-6
-#: To start the process of a month, which no record counts, and until the daemon has taken a backfill up.
-START_SECONDS, BEGIN_SECONDS = 2.0, 8.0
+#: From the launch of a month until it has begun; until the queue, which looks every second, has seen that a place is
+#: free; and until the daemon has taken a backfill up.
+START_SECONDS, TURN_SECONDS, BEGIN_SECONDS = 0.7, 0.7, 8.0
 #: BigQuery keeps so many bytes a month for nothing; to load costs nothing: https://cloud.google.com/bigquery/pricing
 FREE_BIGQUERY_BYTES = 10 * 2**30
 
@@ -35,6 +36,7 @@ class Past:
         cleaned: Bytes of its cleaned file.
         seconds: From the begin of its run to its end; None: nobody knows.
         edition: `csv` or `parquet`.
+        start: Seconds from its launch by the queue until it had begun; None: nobody knows, or it was not queued.
     """
 
     rows: int
@@ -42,6 +44,7 @@ class Past:
     cleaned: int
     seconds: float | None
     edition: str
+    start: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Rates:
     table: float = TABLE_BYTES
     least_seconds: float = LEAST_SECONDS
     seconds: float = SECONDS_PER_ROW
+    start: float = START_SECONDS
     months: int = 0
 
     @classmethod
@@ -82,6 +86,7 @@ class Rates:
             table=plain.table,
             least_seconds=max(least, 0.1),
             seconds=per_row,
+            start=rate((it.start for it in past if it.start is not None), plain.start),
             months=len(timed),
         )
 
@@ -161,7 +166,7 @@ class Plan:
     def seconds(self) -> float:
         """From the begin to the end of the backfill."""
         each = [
-            START_SECONDS + self.rates.least_seconds + self.rates.seconds * (it.rows or 0)
+            TURN_SECONDS + self.rates.start + self.rates.least_seconds + self.rates.seconds * (it.rows or 0)
             for it in self.months
             if it.is_published
         ]

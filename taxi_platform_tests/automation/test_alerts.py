@@ -179,7 +179,8 @@ def test_what_somebody_chose_in_the_ui_is_told_by_its_dataset(
 
 def test_the_platforms_own_jobs_name_their_dataset() -> None:
     tags = {job.name: job.tags for job in build_jobs(load_catalog())}
-    for of_none in ("taxi_zones_job", "taxi_zone_shapes_job", "marts_job", "page_job", "report_job"):
+    references = ("references_job", "taxi_zones_job", "taxi_zone_shapes_job", "tlc_reports_job")
+    for of_none in (*references, "marts_job", "page_job", "report_job"):
         assert tags.pop(of_none) in (None, {})
     assert {name: (it or {})["taxi/dataset"] for name, it in tags.items()} == {
         name: name.split("_")[0] for name in tags

@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TextIO, cast
 
 import dagster as dg
 import pytest
@@ -109,7 +110,7 @@ def test_in_postgresql_old_runs_their_events_and_what_they_printed_go_and_every_
     logged = ["taxi_platform", "green_publications", "1"]
     with deployed.compute_log_manager.open_log_stream(logged, ComputeIOType.STDERR) as log:
         assert log is not None
-        log.write("no answer")
+        print("no answer", file=cast("TextIO", log))  # what Dagster opens is for text, whatever it calls it
     tick(deployed, "no answer", logged=logged, age=timedelta(days=3))
 
     sensor = build_housekeeping_sensor(tmp_path / ".lake", 1, lambda: LATER + timedelta(days=1))

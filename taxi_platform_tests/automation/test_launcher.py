@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -21,7 +22,6 @@ from taxi_platform.automation.launcher import WatchedRunLauncher
 from taxi_platform_tests.automation import endless
 
 ROOT = Path(__file__).parents[2]
-DAGSTER = Path(sys.executable).with_name("dagster")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> DagsterGrpcClient:
 def code_server(client: DagsterGrpcClient, home: str) -> Generator[subprocess.Popen[bytes], None, None]:
     """A code server at the client's address; it and its runs are gone when the block ends."""
     address = ["--socket", client.socket] if client.socket else ["--port", str(client.port)]
-    command = [DAGSTER, "api", "grpc", "-m", endless.__name__, *address]
+    command = [sys.executable, "-m", "taxi_platform.code_server", "api", "grpc", "-m", endless.__name__, *address]
     environ = {"PATH": os.defpath, "DAGSTER_HOME": home}
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=quiet, stderr=quiet, start_new_session=True)
@@ -92,6 +92,15 @@ def found(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
     return now
 
 
+def parent_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The command of the process that began the run's."""
+    told: list[Any] = [it.dagster_event for it in instance.all_logs(run.run_id, dg.DagsterEventType.ENGINE_EVENT)]
+    pid = next(it.event_specific_data.metadata["pid"].value for it in told if it.event_specific_data.metadata)
+    status = Path(f"/proc/{pid}/status").read_text()
+    parent = next(it.split()[1] for it in status.splitlines() if it.startswith("PPid:"))
+    return Path(f"/proc/{parent}/cmdline").read_text()
+
+
 def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
     """What run monitoring is told."""
     assert isinstance(instance.run_launcher, WatchedRunLauncher)
@@ -112,6 +121,7 @@ def test_a_run_is_at_work_until_its_server_is_gone_for_good(
     with code_server(client, str(tmp_path)) as server:
         run = start_run(instance, client)
         assert health(instance, run) == WorkerStatus.RUNNING
+        assert "multiprocessing.forkserver" in parent_of(instance, run)
 
         kill(server)
         # Another server may be about to come at a port; nobody ever comes back to a socket.

@@ -133,7 +133,7 @@ def test_a_year_without_sensors_brings_every_month_once(tmp_path: Path) -> None:
     assert asked == [str(it) for it in Month(2024, 1).until(Month(2025, 1))]
 
 
-@pytest.mark.parametrize(("name", "hour"), [(GREEN, 6), ("taxi_zones_monthly", 5)])
+@pytest.mark.parametrize(("name", "hour"), [(GREEN, 6), ("taxi_zones_monthly", 5), ("tlc_reports_monthly", 4)])
 def test_a_schedule_keeps_new_yorks_hours_also_when_the_clocks_change(name: str, hour: int) -> None:
     found = times(name, datetime(2025, 1, 1, tzinfo=NEW_YORK), 12)
     assert [(it.day, it.hour, it.minute) for it in found] == [(20, hour, 0)] * 12
@@ -164,13 +164,15 @@ def test_what_is_on_by_itself_is_a_setting(
     assert {it.default_status for it in repository.sensor_defs if it.name != "housekeeping"} == {sensors}
     assert {it.default_status for it in repository.schedule_defs} == {schedules}
     datasets = ["yellow", "green", "fhv", "fhvhv"]
-    assert {it.name for it in repository.schedule_defs} == {*(f"{it}_monthly" for it in datasets), "taxi_zones_monthly"}
+    references = {"taxi_zones_monthly", "tlc_reports_monthly"}
+    assert {it.name for it in repository.schedule_defs} == {*(f"{it}_monthly" for it in datasets), *references}
 
 
-def test_the_zones_are_fetched_every_month(automation: Automation) -> None:
-    (request,) = automation.scheduled("taxi_zones_monthly", DECEMBER).run_requests or []
+@pytest.mark.parametrize("name", ["taxi_zones", "tlc_reports"])
+def test_the_zones_and_tlcs_reports_are_fetched_every_month(automation: Automation, name: str) -> None:
+    (request,) = automation.scheduled(f"{name}_monthly", DECEMBER).run_requests or []
     assert request.partition_key is None
-    assert automation.repository.get_schedule_def("taxi_zones_monthly").job_name == "taxi_zones_job"
+    assert automation.repository.get_schedule_def(f"{name}_monthly").job_name == f"{name}_job"
 
 
 def times(name: str, since: datetime, count: int) -> list[datetime]:

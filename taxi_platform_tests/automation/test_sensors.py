@@ -80,6 +80,18 @@ def test_a_month_is_asked_for_when_it_is_published_and_not_again(automation: Aut
         assert automation.skip_reason(GREEN) == f"nothing new; {asked_for(NEWEST, '13:00')}"
 
 
+def test_what_tlc_announces_is_written_down_once_for_each_version(automation: Automation, server: Server) -> None:
+    publish(server, NEWEST)
+    (seen,) = automation.observed(GREEN)
+    assert (seen.asset_key, seen.partition) == (dg.AssetKey(["tlc", "green_trips"]), NEWEST)
+    assert (seen.metadata["ETag"].value, seen.metadata["bytes"].value) == ('"v1"', 2)
+    assert seen.metadata["source URL"].value == f"{server.url}{path(NEWEST)}"
+    assert automation.observed(GREEN) == []
+
+    publish(server, NEWEST, "v2")
+    assert [it.metadata["ETag"].value for it in automation.observed(GREEN)] == ['"v2"']
+
+
 def test_where_nothing_is_known_the_months_on_their_way_are_asked_for_and_no_history(
     automation: Automation, server: Server
 ) -> None:
@@ -328,7 +340,7 @@ def test_a_tick_over_the_whole_history_of_all_datasets_costs_a_few_questions(
 
     assert len(server.requests) == len(DATASETS) * KNOWN_PER_TICK
     # Of each dataset a dozen, and four of each month that is looked at; of 200 months one each would be 800.
-    assert len(queries) <= len(DATASETS) * (12 + 4 * KNOWN_PER_TICK)
+    assert len(queries) <= len(DATASETS) * (12 + 6 * KNOWN_PER_TICK)
 
 
 def test_the_run_of_a_republished_month_shows_what_changed(tmp_path: Path) -> None:

@@ -109,6 +109,13 @@ class Automation:
         """One evaluation of a sensor, and what it says of its dataset."""
         return [it for it in self.look(name).asset_events if isinstance(it, dg.AssetCheckEvaluation)]
 
+    def observed(self, name: str) -> list[dg.AssetObservation]:
+        """One evaluation of a sensor, and what it has seen of what is not ours; the daemon writes it down."""
+        found = [it for it in self.look(name).asset_events if isinstance(it, dg.AssetObservation)]
+        for it in found:
+            self.platform.instance.report_runless_asset_event(it)
+        return found
+
     def tick(self, name: str) -> list[dg.ExecuteInProcessResult]:
         """One evaluation of a sensor, and the runs it asks for, to their end."""
         return self.execute(name, self.admitted(name))

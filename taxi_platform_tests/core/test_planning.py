@@ -34,6 +34,12 @@ def test_large_months_say_what_a_row_takes_and_small_ones_what_a_month_does() ->
     assert 0.9 < rates.least_seconds < 2.0
 
 
+def test_how_long_months_took_to_begin_counts_for_those_that_were_queued() -> None:
+    queued = Past(rows=20_000, raw=600_000, cleaned=400_000, seconds=2.0, edition="csv", start=3.5)
+    assert Rates.learned_from(SMALL).start == Rates().start
+    assert Rates.learned_from([*SMALL, queued]).start == 3.5
+
+
 def test_months_of_no_rows_teach_nothing() -> None:
     empty = Past(rows=0, raw=10, cleaned=10, seconds=1.0, edition="csv")
     assert Rates.learned_from([empty]) == Rates()

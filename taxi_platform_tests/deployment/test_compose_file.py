@@ -23,8 +23,16 @@ from taxi_platform.core.machine import RUN_BYTES
 from taxi_platform_tests.deployment.compose import BIN, COMPOSE_FILE, ROOT, compose_file, write_env
 from taxi_platform_tests.test_settings import VARIABLES
 
-PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login")}
-PROFILES = ["pgadmin", "login", "metrics", "gcs"]
+PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login", "broker")}
+PROFILES = {
+    "pgadmin": {"pgadmin"},
+    "login": {"login"},
+    "metrics": {"metrics"},
+    "gcs": {"gcs"},
+    "workers": {"broker", "worker"},
+}
+#: Of every machine: they are not among what the first machine needs.
+ON_MANY = {"broker", "worker"}
 SECRET = ("TAXI_SOURCE", "TAXI_WAREHOUSE_URL", "TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS")
 #: What whoever looks into the lake and at the disks is told, of the settings and of the accounts there.
 STORES = {"TAXI_DATA_DIR", "TAXI_LAKE_URL", "TAXI_WAREHOUSE_URL"}
@@ -74,7 +82,7 @@ def test_every_published_port_is_for_this_machine_only(services: dict[str, dict[
 def test_every_image_is_of_one_version(services: dict[str, dict[str, Any]]) -> None:
     images = {service["image"] for service in services.values()}
     images |= {service["build"]["args"]["PYTHON_IMAGE"] for service in services.values() if "build" in service}
-    assert len(images) == 6
+    assert len(images) == 7
     assert images == set(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["x-images"].values())
     assert not re.findall(r"^FROM \S+:", DOCKERFILE, re.MULTILINE), "that one place says which"
     assert all(re.fullmatch(r"[\w/]+:\d+\.\d+(\.\d+)?(-\w+)*", image) for image in images), images
@@ -126,13 +134,16 @@ def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict
     units = {"m": 1, "g": 1024}
     taken = {name: int(it["mem_limit"][:-1]) * units[it["mem_limit"][-1]] for name, it in services.items()}
     for other in ("pgadmin", "metrics"):  # with both it is more, as the page says
-        assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs", other}) <= 4096
+        assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs", other} - ON_MANY) <= 4096
     instance = yaml.safe_load((ROOT / "deploy" / "compose" / "dagster.yaml").read_text(encoding="utf-8"))
     runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
     assert runs * RUN_BYTES + 224 * 2**20 <= taken["code"] * 2**20, "the months at once, and the server itself"
+    assert taken["worker"] * 2**20 >= 2 * RUN_BYTES + 224 * 2**20, "two months at once, and the worker itself"
 
 
-@pytest.mark.parametrize("name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "METRICS", "PGADMIN", "LOGIN", "GCS"])
+@pytest.mark.parametrize(
+    "name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "METRICS", "PGADMIN", "LOGIN", "GCS", "BROKER", "WORKER"]
+)
 def test_the_limits_are_what_env_says(environ: dict[str, str], name: str) -> None:
     said = {f"{name}_MEMORY": "123m", f"{name}_PIDS": "77", f"{name}_CPUS": "0.3"}
     service = compose_file(environ | said)["services"][name.lower()]
@@ -146,8 +157,9 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
     def who_reaches(name: str) -> set[str]:
         return {other for other, its in networks.items() if its & networks[name]} - {name}
 
-    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "metrics", "gcs"}
-    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "metrics", "pgadmin"}
+    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "metrics", "gcs", "worker"}
+    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "metrics", "pgadmin", "worker"}
+    assert who_reaches("broker") == {"webserver", "daemon", "worker"}
     assert who_reaches("pgadmin") == {"postgres", "login"}
     assert who_reaches("login") == {"webserver", "metrics", "pgadmin"}
     assert {name for name in networks if file["services"][name].get("network_mode") == "none"} == {
@@ -155,7 +167,7 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
         "databases",
     }
     internal = {name for name, it in file["networks"].items() if it}
-    assert internal == {"storage", "execution", "tables"}
+    assert internal == {"storage", "execution", "tables", "broker"}
     for name, service in file["services"].items():
         assert networks[name] - internal or not service.get("ports"), f"{name}: Docker opens no port of such a network"
 
@@ -174,7 +186,7 @@ def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_s
     assert not done.stderr, "and it has no doubts about it"
     services = yaml.safe_load(done.stdout)["services"]
     always = {"passwords", "postgres", "databases", "migrate", "code", "webserver", "daemon"}
-    assert services.keys() == always | {*filter(None, profiles.split(","))}
+    assert services.keys() == always.union(*(PROFILES[it] for it in profiles.split(",") if it))
     for name in PASSWORDS:
         assert (tmp_path / ".secrets" / name).read_text().strip() not in done.stdout
     assert "hunter2" not in done.stdout
@@ -182,6 +194,9 @@ def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_s
     secret = re.compile("PASSWORD|CREDENTIALS|ACCOUNT_KEY|CONNECTION_STRING|SECRET_ACCESS|SESSION_TOKEN")
     told = {name for it in environments for name in it if secret.search(name)}
     assert all(name.endswith("_FILE") or name == "PASSWORDS" for name in told), told
+    assert all(
+        it.get("environment", {}).get("DAGSTER_HOME", "/opt/dagster") == "/opt/dagster" for it in services.values()
+    )
 
 
 def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path) -> None:
@@ -200,11 +215,30 @@ def test_the_code_server_is_told_every_setting_and_who_looks_at_the_stores_where
         for name, service in services.items()
     }
     files = {f"{name}_FILE" for name in SECRET}
-    assert told.pop("metrics") == STORES | {it for it in FILES_OF_STORES if it.startswith("TAXI_")}
-    assert told.pop("code") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
+    told_of_stores = STORES | {it for it in FILES_OF_STORES if it.startswith("TAXI_")}
+    assert told.pop("metrics") == told.pop("webserver") == told_of_stores
+    assert told.pop("code") == told.pop("worker") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
     assert set().union(*told.values()) == set()
-    for name in ("code", "metrics"):
+    for name in ("code", "worker", "metrics", "webserver"):
         assert services[name]["environment"].keys() >= {*FILES_OF_STORES, "AZURE_STORAGE_ACCOUNT_NAME"}
+
+
+def test_with_workers_every_process_of_dagsters_has_their_settings(environ: dict[str, str]) -> None:
+    services = compose_file(environ | {"WORKERS": "yes"})["services"]
+    homes = {
+        name: it["environment"]["DAGSTER_HOME"]
+        for name, it in services.items()
+        if "DAGSTER_HOME" in it.get("environment", {})
+    }
+    assert homes.keys() == {"migrate", "code", "webserver", "daemon", "metrics", "worker"}
+    assert {*homes.values()} == {"/opt/dagster/workers"}
+    told, plain = (
+        yaml.safe_load((ROOT / "deploy" / "compose" / it).read_text(encoding="utf-8"))
+        for it in ("workers/dagster.yaml", "dagster.yaml")
+    )
+    assert {name for name in told if told[name] != plain[name]} == {
+        "compute_logs", "run_launcher", "run_monitoring", "concurrency",
+    }  # fmt: skip
 
 
 def test_what_env_says_of_a_setting_reaches_the_code_server(environ: dict[str, str]) -> None:
@@ -238,7 +272,7 @@ def test_what_is_stored_is_in_volumes_with_names(environ: dict[str, str]) -> Non
     mounted = {volume.split(":")[0] for service in file["services"].values() for volume in service.get("volumes", [])}
     assert {name for name in mounted if not name.startswith("./")} == file["volumes"].keys()
     files = [ROOT / name for name in mounted if name.startswith("./")]
-    assert len(files) == 7
+    assert len(files) == 8
     assert all(path.is_file() for path in files)
 
 
@@ -378,8 +412,14 @@ def test_the_image_says_its_version_and_revision_and_what_it_is_made_of(tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", ["deploy/compose/workspace.yaml", "deploy/compose/dagster.yaml", "deploy/compose/probe.py"]
+    "name",
+    [
+        "deploy/compose/workspace.yaml",
+        "deploy/compose/dagster.yaml",
+        "deploy/compose/workers/dagster.yaml",
+        "deploy/compose/probe.py",
+    ],
 )
 def test_the_image_has_the_files_its_commands_name(name: str) -> None:
-    assert re.search(rf"^COPY {name} (?:{name}|/opt/dagster/dagster.yaml)$", DOCKERFILE, re.MULTILINE)
+    assert re.search(rf"^COPY {name} (?:{name}|/opt/dagster/(workers/)?dagster.yaml)$", DOCKERFILE, re.MULTILINE)
     assert "!deploy/compose" in (ROOT / ".dockerignore").read_text(encoding="utf-8")
