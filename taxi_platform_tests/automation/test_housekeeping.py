@@ -4,7 +4,6 @@ import os
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TextIO, cast
 
 import dagster as dg
 import pytest
