@@ -206,7 +206,11 @@ def test_what_is_on_by_itself_is_a_setting(
     assert {it.default_status for it in repository.sensor_defs if it.name != "housekeeping"} == {sensors}
     assert {it.default_status for it in repository.schedule_defs} == {schedules}
     datasets = ["yellow", "green", "fhv", "fhvhv"]
-    assert {it.name for it in repository.schedule_defs} == {*(f"{it}_monthly" for it in datasets), "taxi_zones_monthly"}
+    assert {it.name for it in repository.schedule_defs} == {
+        *(f"{it}_monthly" for it in datasets),
+        *(f"{it}_verify_weekly" for it in datasets),
+        "taxi_zones_monthly",
+    }
 
 
 def test_the_zones_are_fetched_every_month(automation: Automation) -> None:
