@@ -16,6 +16,9 @@ from dagster_celery.tasks import create_execute_job_task
 from taxi_platform.automation.celery_launcher import WatchedCeleryRunLauncher
 from taxi_platform.core.errors import SettingsError, TaxiPlatformError
 from taxi_platform.core.machine import Width
+from taxi_platform.core.warehouse import open_warehouse
+from taxi_platform.resources import lake_of
+from taxi_platform.settings import Settings
 
 
 def main(options: list[str]) -> None:
@@ -28,8 +31,11 @@ def main(options: list[str]) -> None:
         SettingsError: What is set is of no use to a worker, or its `dagster.yaml` is not one of workers.
     """
     # Before the first month, and once for all of them: processes of months are made of this one. And a setting that is
-    # of no use ends the worker, and not its months one by one.
+    # of no use ends the worker, and not its months one by one. Nothing is connected to yet.
     importlib.import_module("taxi_platform.definitions")
+    settings = Settings.from_env()
+    lake_of(settings).open()
+    open_warehouse(settings.warehouse_url)
     with dg.DagsterInstance.get() as instance:
         launcher = instance.run_launcher
         if not isinstance(launcher, WatchedCeleryRunLauncher):

@@ -88,7 +88,7 @@ def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
         description=f"Holds a month of {contract.dataset} in the table against the lake, each by all it holds.",
         executor_def=recording_executor,
         op_retry_policy=retries,
-        config=newest_first,  # which says its partitions, too: of checks alone Dagster infers none
+        config=newest_first,
         tags={DATASET: contract.dataset},
     )
     return [

@@ -75,7 +75,7 @@ def test_the_file_is_valid_by_the_compose_specification() -> None:
 
 def test_every_published_port_is_for_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 6
+    assert len(ports) == 7
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
 

@@ -168,7 +168,7 @@ def test_passwords_are_in_files_of_the_one_user_who_reads_them(taxi: Deployment)
     files = {path: path.stat() for path in (taxi.folder / "passwords").rglob("*") if path.is_file()}
     assert {it.st_mode & 0o777 for it in files.values()} == {0o400}
     if os.getuid() == 0:
-        owners = {"postgres": 999, "platform": 10001, "pgadmin": 5050, "login": 10003}
+        owners = {"postgres": 999, "platform": 10001, "pgadmin": 5050, "login": 10003, "broker": 999}
         assert {path: it.st_uid for path, it in files.items()} == {path: owners[path.parent.name] for path in files}
 
 

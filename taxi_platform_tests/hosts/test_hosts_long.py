@@ -11,7 +11,7 @@ from taxi_platform_tests.hosts.platform import Cluster, cluster, wait
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(3600)]
 MONTHS = [f"{year}-{number:02d}" for year in (2020, 2021) for number in range(1, 13)]
-ROWS = 100_000
+ROWS = 50_000
 PATIENCE = 1_800
 
 

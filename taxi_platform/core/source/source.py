@@ -183,7 +183,13 @@ class Source:
     def _not_published(self, wanted: Wanted) -> NotPublishedError:
         places = ", ".join(mask_url(url) for url in self.candidates(wanted)) or "no place: it never had the month"
         if not wanted.month:
-            return NotPublishedError("the source does not have it", about=wanted.about, where=places)
+            return NotPublishedError(
+                "the source does not have it",
+                about=wanted.about,
+                where=places,
+                cause="a folder or server of one's own has the file only if somebody has put it there",
+                fix=f"put {wanted.names[0]} there, or take it from where it is published (TAXI_SOURCE=web)",
+            )
         return NotPublishedError(
             "not published by this source",
             about=wanted.about,
