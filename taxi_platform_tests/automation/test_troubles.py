@@ -28,7 +28,7 @@ from taxi_platform.automation import alerts
 from taxi_platform.automation.alerts import GATHERING, QUIET
 from taxi_platform.automation.lateness import evaluation_of
 from taxi_platform.automation.lateness import key_of as lateness_check_of
-from taxi_platform.automation.troubles import SILENT
+from taxi_platform.automation.troubles import SILENT, judged_again_of
 from taxi_platform.cli.silence import say_if_nobody_looks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
@@ -95,10 +95,11 @@ def tick(
     status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE,
     logged: list[str] | None = None,
     age: timedelta = timedelta(0),
+    location: str = "taxi_platform",
 ) -> None:
     """A tick as the daemon writes it down: it failed, if it says something; what it has logged is under a key."""
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="taxi_platform.definitions")
-    place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name="taxi_platform")
+    place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=location)
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "__repository__"), name)
     data = ScheduleInstigatorData("0 6 20 * *") if kind == "SCHEDULE" else None
     state = InstigatorState(origin, InstigatorType(kind), status, data)
@@ -237,6 +238,34 @@ def test_a_sensor_that_is_off_is_not_missed(instance: dg.DagsterInstance, watch:
     tick(instance, "no answer", status=InstigatorStatus.STOPPED)
     watch.look()
     assert endpoint.news() == []
+
+
+def test_of_an_installation_that_was_moved_what_it_was_before_is_not_told(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    tick(instance, "no answer", location="where_it_was", age=timedelta(hours=1))
+    tick(instance, "")
+    watch.look()
+    assert endpoint.news() == []
+
+
+def test_who_begins_to_look_gives_daemons_the_time_to_beat(instance: dg.DagsterInstance, endpoint: Endpoint) -> None:
+    watch = Watch(instance, endpoint.url())
+    ahead, watch.ahead = watch.ahead, -SILENT * 2
+    beat(instance, watch, "BACKFILL")
+    watch.ahead = ahead
+    watch.look()
+    assert endpoint.news() == []
+    watch.look()
+    assert endpoint.titles() == ["daemon BACKFILL is down"]
+
+
+def test_what_a_run_has_judged_is_the_runs_to_tell(instance: dg.DagsterInstance) -> None:
+    check(instance, "one column is new")
+    key = dg.AssetCheckKey(dg.AssetKey(["cleaned", "green_trips"]), "known_columns_only")
+    newest, states = judged_again_of(instance, [key], "http://ui:3000", 0)
+    assert newest > 0
+    assert states == []
 
 
 def test_a_daemon_that_is_down_is_told_once_and_that_it_is_back(
