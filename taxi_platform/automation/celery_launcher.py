@@ -117,16 +117,17 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     def terminate(self, run_id: str) -> bool:
         """Have a run end as cancelled; one that no worker has begun is cancelled at once."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or not (task := run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)):
+        if run is None or run.is_finished or (task := run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)) is None:
             return False
-        has_begun = self._task(task).state != "PENDING"
+        has_begun = bool(task) and self._task(task).state != "PENDING"
         if run.status is not DagsterRunStatus.CANCELING:
             self._instance.report_run_canceling(run)
-        told = super().terminate(run_id)
+        if task:  # else it is on its way to the broker right now
+            super().terminate(run_id)
         if not has_begun:
             # Whoever takes the task later finds its run ended, and leaves it alone.
             self._instance.report_run_canceled(run, "cancelled before a worker had begun it")
-        return told
+        return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Ask Celery, and where it knows no end, the worker that began the run."""

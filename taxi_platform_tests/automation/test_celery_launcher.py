@@ -76,6 +76,12 @@ def test_a_run_that_no_worker_has_begun_is_cancelled_at_once(instance: dg.Dagste
     assert not launcher_of(instance).terminate(run.run_id)
 
 
+def test_a_run_that_is_on_its_way_to_the_broker_is_cancelled_at_once(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(endless.endless_job, tags={TASK: ""})
+    assert launcher_of(instance).terminate(run.run_id)
+    assert now(instance, run).status is dg.DagsterRunStatus.CANCELED
+
+
 def test_a_run_that_no_worker_knows_is_failed_after_a_silence(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

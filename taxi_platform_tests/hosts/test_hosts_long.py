@@ -106,7 +106,7 @@ def test_the_same_month_on_both_machines_at_once_is_there_once(up: Cluster) -> N
 def test_the_late_result_of_a_machine_that_was_declared_dead_changes_nothing(up: Cluster) -> None:
     east, west = up.network.hosts
     runs = [up.launch(month) for month in ("2018-01", "2018-02", "2018-03", "2018-04")]
-    wait(lambda: up.at_work(runs, east), PATIENCE)
+    wait(lambda: len(up.at_work(runs)) == 4, PATIENCE)
     late = up.at_work(runs, east)
     pids = [up.pid_of(it) for it in late]
     east.freeze()
