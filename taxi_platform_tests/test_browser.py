@@ -157,7 +157,7 @@ def test_a_backfill_of_two_months_succeeds(ui: Ui) -> None:
 
 
 def test_the_asset_graph_says_what_each_layer_holds_whose_it_is_and_what_is_checked(ui: Ui) -> None:
-    page = ui.open(GRAPH, height=680)
+    page = ui.open(GRAPH, width=1900, height=720)
     page.get_by_text("Hide navigation").click()
     page.get_by_role("button").filter(has=page.get_by_label("config", exact=True)).click()
     facets = page.get_by_role("dialog")

@@ -83,7 +83,7 @@ def test_a_dataset_added_as_one_file_has_its_assets_jobs_and_checks(platform: Pl
 
     graph = platform.defs.resolve_asset_graph()
     layers = {key.path[0] for key in graph.get_all_asset_keys() if key.path[-1] == "pedicab_trips"}
-    assert layers == {"raw", "cleaned", "quarantine", "lake", "warehouse"}
+    assert layers == {"tlc", "raw", "cleaned", "quarantine", "lake", "warehouse"}
     checks = {
         (key.asset_key.path[0], key.name): graph.get(key).blocking
         for key in graph.asset_check_keys
