@@ -135,7 +135,9 @@ def test_a_broker_that_is_away_is_no_silence_of_workers_until_they_have_come_bac
         server.start()
         for _ in range(2):
             assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        # As if they had had their time to come back.
         launcher._nobody_heard_until = time.monotonic()
+        launcher._silent_since.clear()
         time.sleep(0.01)
         launcher.check_run_worker_health(run)  # the silence begins
         assert launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
