@@ -2,9 +2,9 @@
 
 A new setting is a field here, a line in `.env.example` and a row in the README's table.
 
-Not by pydantic-settings (2.16, tried): its import costs each run 43 ms beside Dagster's own, a twentieth of what it takes
-to begin, and what there is to say of a value, of a file that holds one and of two that contradict each other would
-still be said here.
+Not by pydantic-settings (2.16, tried): its import costs each run 43 ms beside Dagster's own, a twentieth of what it
+takes to begin, and what there is to say of a value, of a file that holds one and of two that contradict each other
+would still be said here.
 """
 
 from __future__ import annotations
