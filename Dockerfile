@@ -44,6 +44,12 @@ COPY --from=code /opt/code .venv/lib/python3.11/site-packages
 COPY deploy/compose/workspace.yaml deploy/compose/workspace.yaml
 COPY deploy/compose/probe.py deploy/compose/probe.py
 COPY deploy/compose/dagster.yaml /opt/dagster/dagster.yaml
+COPY deploy/compose/workers/dagster.yaml /opt/dagster/workers/dagster.yaml
+# A worker on a machine of its own (`docker run`) has these; in docker-compose.yaml each service says what it has.
+ENV DAGSTER_HOME=/opt/dagster/workers \
+    DAGSTER_COMPUTE_LOGS=/data/logs \
+    DAGSTER_CELERY_PASSWORD_FILE= \
+    TAXI_DATA_DIR=/data
 USER taxi
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taxi_platform" \

@@ -49,7 +49,7 @@ run: $(READY) ## Bring one month from the source to the warehouse: make run DATA
 
 .PHONY: zones
 zones: $(READY) ## Bring the zone lookup to the warehouse: make zones SOURCE=sample
-	@$(TAXI) references $${SOURCE:+"--source=$$SOURCE"}
+	@$(TAXI) references taxi_zones $${SOURCE:+"--source=$$SOURCE"}
 
 .PHONY: dev
 dev: $(READY) ## Start the UI and the daemon: make dev PORT=3000 SOURCE=web

@@ -18,11 +18,10 @@ from pathlib import Path
 
 from benchmarks.months import LATEST, YELLOW, ZONES, Made
 from benchmarks.work import work
-from taxi_platform.core import findings, trends
+from taxi_platform.core import findings, trends, verifying
 from taxi_platform.core.catalog.published import published_rows
 from taxi_platform.core.cleaning import clean
 from taxi_platform.core.lake.folder import FolderLake
-from taxi_platform.core.measures import measure_file
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.rejects import rejects
 from taxi_platform.core.shrinking import month_has_not_shrunk
@@ -72,7 +71,7 @@ def check_month(made: Made, folder: Path) -> None:
         cleaned, quarantine = ParquetFile(made.cleaned), ParquetFile(made.quarantine)
         why = partial(rejects, YELLOW, quarantine, folder)
         profiled = findings.profile(YELLOW, LATEST, cleaned, folder)
-        in_table = store.measure_month(YELLOW, LATEST)
+        in_view = store.measure_zone_view(YELLOW, LATEST)
         found = [
             findings.rows_are_conserved(raw, cleaned, quarantine),
             findings.schema_matches_contract(YELLOW, cleaned),
@@ -85,8 +84,8 @@ def check_month(made: Made, folder: Path) -> None:
             trends.rejects_within_expectation(YELLOW, cleaned.lineage, [], why),
             trends.row_count_as_published(raw, published_rows(YELLOW.dataset, LATEST)),
             trends.row_count_in_trend(cleaned.lineage, []),
-            findings.table_matches_lake(in_table, measure_file(cleaned, YELLOW.stored_columns, folder)),
-            zone_view_matches_table(YELLOW, store.measure_zone_view(YELLOW, LATEST), in_table),
+            verifying.table_matches_lake(YELLOW, LATEST, store, cleaned, folder, anew=False),
+            zone_view_matches_table(YELLOW, in_view, store.measure_month(YELLOW, LATEST, {"total_amount"})),
         ]
     _expect_holds(*found)
 

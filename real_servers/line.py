@@ -36,12 +36,14 @@ class Line:
         port: Where the line begins.
         faults: What is still to happen.
         sent: Bytes that clients have sent.
+        received: Bytes that were answered.
     """
 
     target: int
     port: int = 0
     faults: list[Fault] = field(default_factory=list[Fault])
     sent: int = 0
+    received: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def carry(self, client: socket.socket) -> None:
@@ -59,6 +61,7 @@ class Line:
                 passed += len(block)
                 with self._lock:
                     self.sent += len(block) if to_server else 0
+                    self.received += 0 if to_server else len(block)
                     here = (it for it in self.faults if it.to_server == to_server and it.after < passed)
                     # A byte of the object, not of what is said about it: nobody would know where that ends.
                     fault = next((it for it in here if not (it.flips and _ABOUT in block)), None)

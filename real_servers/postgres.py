@@ -36,12 +36,13 @@ class PostgresServer:
     port: int
     binaries: Path
     user: str | None
+    address: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def url(self, database: str, *, user: str = USER, password: str = PASSWORD, options: str = "") -> str:
         """How the platform is told of a database."""
         credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
-        return f"postgresql://{credentials}@127.0.0.1:{self.port}/{database}{options}"
+        return f"postgresql://{credentials}@{self.address}:{self.port}/{database}{options}"
 
     def new_database(self, options: LiteralString = "") -> str:
         """The URL of a database nobody has used.
@@ -103,15 +104,16 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(**settings: str) -> Generator[PostgresServer, None, None]:
+def postgres_server(address: str = "127.0.0.1", **settings: str) -> Generator[PostgresServer, None, None]:
     """A server for as long as the block lasts.
 
     Args:
+        address: Of this machine, where it listens.
         settings: Of `postgresql.conf`.
     """
     with tempfile.TemporaryDirectory(prefix="taxi-pg-") as folder:
         Path(folder).chmod(0o755)
-        server = _prepared(Path(folder) / "data", settings)
+        server = _prepared(Path(folder) / "data", settings, address)
         server.start()
         try:
             server.execute(
@@ -122,7 +124,7 @@ def postgres_server(**settings: str) -> Generator[PostgresServer, None, None]:
             server.stop(signal.SIGQUIT)
 
 
-def _prepared(data: Path, settings: dict[str, str]) -> PostgresServer:
+def _prepared(data: Path, settings: dict[str, str], address: str) -> PostgresServer:
     runtime = data.parent / "run"
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # else the package warns at its import
@@ -131,11 +133,11 @@ def _prepared(data: Path, settings: dict[str, str]) -> PostgresServer:
     package = get_server(data, start=False, cleanup_mode=None)
     package.ensure_pgdata_inited()
     with (data / "postgresql.conf").open("a") as file:
-        given = {"listen_addresses": "127.0.0.1", "fsync": "off"} | settings
+        given = {"listen_addresses": address, "fsync": "off"} | settings
         file.writelines(f"{name} = '{value}'\n" for name, value in given.items())
-    (data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    (data / "pg_hba.conf").write_text("local all all trust\nhost all all all scram-sha-256\n")
     assert package.bin_path is not None
-    return PostgresServer(data, free_port(), package.bin_path, package.system_user)
+    return PostgresServer(data, free_port(), package.bin_path, package.system_user, address)
 
 
 def free_port() -> int:

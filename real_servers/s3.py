@@ -70,8 +70,8 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Generator[S3Server, None, None]:
-    """A server for as long as the block lasts."""
+def s3_server(address: str = "127.0.0.1") -> Generator[S3Server, None, None]:
+    """A server for as long as the block lasts, at an address of this machine."""
     keys = {account: secrets.token_hex(20) for account in (OWNER, READER)}
     may = {OWNER: ["Admin"], READER: ["Read", "List"]}
     identities = [
@@ -85,8 +85,8 @@ def s3_server() -> Generator[S3Server, None, None]:
             Path(sys.executable).with_name("weed"),
             "server",
             f"-dir={folder}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={address}",
+            f"-ip.bind={address}",
             f"-master.port={ports[0]}",
             f"-volume.port={ports[1]}",
             "-filer",
@@ -99,7 +99,7 @@ def s3_server() -> Generator[S3Server, None, None]:
             "-volume.max=5000",  # a bucket has volumes of its own, and every test a bucket
             "-master.volumeSizeLimitMB=64",
         ]
-        server = S3Server(f"http://127.0.0.1:{ports[3]}", keys)
+        server = S3Server(f"http://{address}:{ports[3]}", keys)
         log = Path(folder) / "log"
         # One volume at a time, where it would make seven at a bucket's first object.
         environment = os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}

@@ -12,14 +12,13 @@ from functools import cache
 
 import dagster as dg
 
-from taxi_platform.core import findings, trends
+from taxi_platform.core import findings, trends, verifying
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.catalog.published import published_near, published_rows
 from taxi_platform.core.editions import held_still, require_name
 from taxi_platform.core.errors import ReplacedError, WarehouseError
 from taxi_platform.core.findings import Finding
-from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.official.finding import agrees_with_tlc_report
 from taxi_platform.core.parquet import ParquetFile
@@ -62,14 +61,14 @@ _CLEANED = (
     _Check("row_count_as_published", "The file has as many rows as TLC's own catalogue of its Parquet files says."),
     _Check("row_count_in_trend", "The month is not much larger or smaller than those around it."),
 )
-_RAW = (_Check("agrees_with_tlc_report", "The file has as many trips as TLC's monthly report says, within 5 %."),)
+_RAW = (_Check("agrees_with_tlc_report", "The file has the trips and the money TLC reports, within 5 %."),)
 #: What is asked of a month's files on this machine, by the layer that is judged.
 _OF_FILES = {"raw": _RAW, "cleaned": _CLEANED}
 _LAKE = (_Check("lake_matches_cleaned", "The lake's object is the cleaned file, byte for byte.", blocking=True),)
 _WAREHOUSE = (
     _Check(
         "table_matches_lake",
-        "The table's month equals the lake's: rows, and per column values that are not null and their sum.",
+        "The table's month has the rows of the lake's, every value in its row: both have the same fingerprint.",
         blocking=True,
     ),
     # A warning: the table is right whatever the view shows, and what stands downstream of it reads the table.
@@ -165,7 +164,8 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                 near, now = lake.lineages_near(workspace, contract.dataset, month), cleaned.lineage
                 before, after = sides(near, month)
                 schema = findings.schema_matches_contract(contract, cleaned)
-                published = published_rows(contract.dataset, month)
+                counted = workspace.official.counts
+                published = published_rows(contract.dataset, month, counted)
                 profiled = cache(lambda: findings.profile(contract, month, cleaned, work))
                 why = cache(lambda: rejects(contract, quarantine, work))
 
@@ -180,7 +180,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         lambda: findings.required_values_present(profiled(), raw.rows, why)
                     ),
                     "month_has_not_shrunk": lambda: month_has_not_shrunk(
-                        now, lake.held(contract, month), published, why, rows_beside(month, now, near)
+                        now, lake.held(contract, month), published, why, rows_beside(month, now, near, counted)
                     ),
                     "file_is_plain": lambda: findings.file_is_plain(now),
                     "known_columns_only": of_rows(lambda: findings.known_columns_only(cleaned, work)),
@@ -191,7 +191,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                     ),
                     "row_count_as_published": lambda: trends.row_count_as_published(raw, published),
                     "row_count_in_trend": lambda: trends.row_count_in_trend(
-                        now, before, after, published_near(contract.dataset, month)
+                        now, before, after, published_near(contract.dataset, month, counted)
                     ),
                 }
                 on_trial = {
@@ -201,6 +201,7 @@ def _cleaned_checks(contract: TripContract) -> dg.AssetChecksDefinition:
                         raw,
                         (cleaned, quarantine),
                         lambda: lake.files_beside(workspace, contract, month),
+                        workspace.official,
                         work,
                     )
                 }
@@ -246,8 +247,6 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
         with reported(contract.dataset):
             month = month_of(context, contract)
             store = warehouse.open(catalog)
-            in_table = cache(lambda: store.measure_month(contract, month))
-
             about = f"{contract.dataset} {month}"
             loaded = name_made(context.instance, context.run.run_id, dg.AssetKey(["warehouse", contract.table]), month)
 
@@ -258,17 +257,17 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
                     held_still(about, file),
                     workspace.folder_for(contract.dataset, f"{month}.checks") as work,
                 ):
-                    in_lake = measure_file(file, contract.stored_columns, work)
-                    finding = findings.table_matches_lake(in_table(), in_lake)
+                    # Of what this run has brought there it knows the fingerprint; else nothing is taken for granted.
+                    finding = verifying.table_matches_lake(contract, month, store, file, work, anew=loaded is None)
                 if not finding.holds:  # another run's, maybe, which has just loaded what it brought to the lake
                     require_name(about, lake.open().get(contract, month), file.sha256)
                 if finding.holds:
-                    _say_how_it_went(context, contract, file, store.table_name(contract), in_lake.rows)
+                    _say_how_it_went(context, contract, file, store.table_name(contract), file.rows)
                 return finding
 
             found = {
                 "table_matches_lake": table_matches_lake,
-                "zone_view_matches_table": lambda: _zone_view_matches_table(contract, month, store, in_table()),
+                "zone_view_matches_table": lambda: _zone_view_matches_table(contract, month, store),
             }
             asked = {key.name for key in context.selected_asset_check_keys}
             due = [it for it in _WAREHOUSE if it.name in asked]
@@ -277,15 +276,18 @@ def _warehouse_checks(contract: TripContract, catalog: Catalog) -> dg.AssetCheck
     return warehouse_checks
 
 
-def _zone_view_matches_table(contract: TripContract, month: Month, store: Warehouse, in_table: Measures) -> Finding:
+def _zone_view_matches_table(contract: TripContract, month: Month, store: Warehouse) -> Finding:
     """A view that cannot be read is warned of as well: a month whose table is right does not fail by it."""
+
+    def compared() -> Finding:
+        in_view = store.measure_zone_view(contract, month)
+        money = [in_view.money_column] if in_view and in_view.money_column else []
+        return zone_view_matches_table(contract, in_view, store.measure_month(contract, month, money))
+
     try:
-        finding = zone_view_matches_table(contract, store.measure_zone_view(contract, month), in_table)
-        if finding.holds:
-            return finding
-        # The month may have been replaced since the table was measured.
-        in_view, in_table = store.measure_zone_view(contract, month), store.measure_month(contract, month)
-        return zone_view_matches_table(contract, in_view, in_table)
+        finding = compared()
+        # The month may have been replaced since the view was measured.
+        return finding if finding.holds else compared()
     except WarehouseError as error:
         if error.may_pass_later:
             raise

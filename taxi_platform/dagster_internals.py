@@ -39,12 +39,23 @@ if TYPE_CHECKING:
         UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
     )
     from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
+    from dagster._core.launcher.base import LaunchRunContext as LaunchRunContext
     from dagster._core.launcher.base import WorkerStatus as WorkerStatus
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        PollingComputeLogSubscriptionManager as PollingComputeLogSubscriptionManager,
+    )
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        TruncatingCloudStorageComputeLogManager as TruncatingCloudStorageComputeLogManager,
+    )
+    from dagster._core.storage.compute_log_manager import ComputeIOType as ComputeIOType
     from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
+    from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION as IO_TYPE_EXTENSION
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager as LocalComputeLogManager
     from dagster._core.storage.sql import create_engine as create_engine
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS as SQLITE_BUSY_TIMEOUT_SECONDS
     from dagster._grpc.types import CanCancelExecutionRequest as CanCancelExecutionRequest
     from dagster._grpc.types import CanCancelExecutionResult as CanCancelExecutionResult
+    from dagster._serdes import ConfigurableClass as ConfigurableClass
     from dagster._serdes import ConfigurableClassData as ConfigurableClassData
     from dagster._serdes import deserialize_value as deserialize_value
 
@@ -56,6 +67,16 @@ _LATER = {
     "CanCancelExecutionRequest": "dagster._grpc.types",
     "CanCancelExecutionResult": "dagster._grpc.types",
     "deserialize_value": "dagster._serdes",
+    # To give a run to a worker anywhere (`automation/celery_launcher.py`): the type of what a launcher is given.
+    "LaunchRunContext": "dagster._core.launcher.base",
+    # To keep what runs print in the lake (`automation/compute_logs.py`): Dagster's own managers are for one kind of
+    # bucket each, and made of these. If they change, no process of a deployment with workers starts.
+    "PollingComputeLogSubscriptionManager": "dagster._core.storage.cloud_storage_compute_log_manager",
+    "TruncatingCloudStorageComputeLogManager": "dagster._core.storage.cloud_storage_compute_log_manager",
+    "ComputeIOType": "dagster._core.storage.compute_log_manager",
+    "LocalComputeLogManager": "dagster._core.storage.local_compute_log_manager",
+    "IO_TYPE_EXTENSION": "dagster._core.storage.local_compute_log_manager",
+    "ConfigurableClass": "dagster._serdes",
     # To keep the databases of the event log open (`automation/event_log.py`): a tenth of the time of a small month. If
     # they change, that module can go, and its lines in `deploy/local/dagster.yaml`: Dagster's own class does the same.
     "SqliteEventLogStorage": "dagster._core.storage.event_log",

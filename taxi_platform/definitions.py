@@ -9,7 +9,12 @@ from taxi_platform.assets.lake import build_lake_asset
 from taxi_platform.assets.marts import build_mart_asset
 from taxi_platform.assets.published import build_published_asset
 from taxi_platform.assets.raw import build_raw_asset
-from taxi_platform.assets.reference import build_shapes_asset, build_zones_asset
+from taxi_platform.assets.reference import (
+    build_counts_asset,
+    build_report_asset,
+    build_shapes_asset,
+    build_zones_asset,
+)
 from taxi_platform.assets.report import build_page_asset
 from taxi_platform.assets.warehouse import build_warehouse_asset
 from taxi_platform.assets.zone_views import build_zone_view_asset
@@ -22,7 +27,12 @@ from taxi_platform.automation.lateness import build_lateness_check
 from taxi_platform.automation.lateness import key_of as lateness_check_of
 from taxi_platform.automation.leaving import spare_the_garbage
 from taxi_platform.automation.marts import build_marts_sensor
-from taxi_platform.automation.schedules import build_monthly_schedule, build_zones_schedule
+from taxi_platform.automation.schedules import (
+    build_monthly_schedule,
+    build_reports_schedule,
+    build_verifying_schedule,
+    build_zones_schedule,
+)
 from taxi_platform.automation.sensors import build_arrival_sensor, build_publication_sensor
 from taxi_platform.checks import build_checks
 from taxi_platform.core.catalog import Catalog, load_catalog
@@ -53,6 +63,8 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
             *(build_zone_view_asset(contract, catalog) for contract in trips if contract.zone_columns),
             build_zones_asset(catalog),
             build_shapes_asset(catalog),
+            *(build_report_asset(contract, catalog) for contract in catalog.reports.values()),
+            build_counts_asset(catalog),
             *(build_mart_asset(mart, catalog) for mart in marts),
             build_page_asset(marts, catalog),
         ],
@@ -75,7 +87,9 @@ def build_definitions(settings: Settings, catalog: Catalog | None = None) -> dg.
         ],
         schedules=[
             *(build_monthly_schedule(contract, catalog, scheduling) for contract in trips),
+            *(build_verifying_schedule(contract, scheduling) for contract in trips),
             build_zones_schedule(scheduling),
+            build_reports_schedule(scheduling),
         ],
         resources={
             **build_resources(settings),

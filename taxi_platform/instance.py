@@ -18,6 +18,8 @@ from taxi_platform.core.machine import Width
 MARK = "# Written by taxi_platform at every start. Remove this line, and the file is yours: used, and never written.\n"
 _TEMPLATE = Path(__file__).parent.parent / "deploy" / "local" / "dagster.yaml"
 _LAUNCHER = "WatchedRunLauncher"
+#: Of runs that are given to other machines.
+_LAUNCHER_OF_WORKERS = "WatchedCeleryRunLauncher"
 #: To make the tables takes seconds, on a busy machine a minute.
 _PATIENCE = 180.0
 
@@ -114,7 +116,7 @@ def _what_lacks(path: Path, there: str) -> list[str]:
         "the next one begins)",
     }
     lacks = [words for keys, words in expected.items() if not _at(told, *keys)]
-    if _at(told, "run_launcher", "class") != _LAUNCHER:
+    if _at(told, "run_launcher", "class") not in (_LAUNCHER, _LAUNCHER_OF_WORKERS):
         lacks.append(
             "the platform's launcher (run_launcher: {module: taxi_platform.automation.launcher, "
             f"class: {_LAUNCHER}}}: the daemon does not notice a code server that is gone)"

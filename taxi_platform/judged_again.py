@@ -156,14 +156,16 @@ def _found(
     now, quarantine = files
     near = lake.lineages_near(workspace, contract.dataset, month)
     earlier, later = sides(near, month)
+    counted = workspace.official.counts
+    published = published_near(contract.dataset, month, counted)
     with workspace.folder_for(contract.dataset, f"{month}.again") as work:
         found = {
-            "row_count_in_trend": row_count_in_trend(now, earlier, later, published_near(contract.dataset, month)),
+            "row_count_in_trend": row_count_in_trend(now, earlier, later, published),
             "rejects_within_expectation": rejects_within_expectation(
                 contract, now, earlier, lambda: rejects(contract, quarantine, work), later
             ),
         }
-    beside = month_fits_those_beside(now, rows_beside(month, now, near))
+    beside = month_fits_those_beside(now, rows_beside(month, now, near, counted))
     # Where the run has seen those beside it, it was told what is meant, or has ended by it.
     has_seen = any(it.check_name == "month_has_not_shrunk" and {*beside.figures} <= {*it.metadata} for it in before)
     return found if beside.holds or has_seen else found | {"month_has_not_shrunk": beside}

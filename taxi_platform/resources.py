@@ -22,6 +22,8 @@ from taxi_platform.core.lake import Lake, open_lake
 from taxi_platform.core.lake.layers import MonthLayers, lineages_in
 from taxi_platform.core.lake.places import AzureAccount
 from taxi_platform.core.month import Month
+from taxi_platform.core.official.at_hand import OfficialFigures
+from taxi_platform.core.official.bases import TABLE as BASES_REPORT
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.source import RetryPolicy, Source, open_source
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
@@ -47,6 +49,11 @@ class WorkspaceResource(dg.ConfigurableResource):
         """Where the shapes of the zones are, if anybody has fetched them."""
         return shapes_below(Path(self.data_dir))
 
+    @property
+    def official(self) -> OfficialFigures:
+        """What TLC reports, as far as anybody has fetched it."""
+        return OfficialFigures(Path(self.data_dir))
+
     def kept(self, layer: str, dataset: str, month: Month) -> ParquetFile | None:
         """A layer's file of a month, if it is here; one that is damaged or not the platform's counts as gone."""
         file = ParquetFile(self.files(dataset, month).path(layer))
@@ -71,6 +78,15 @@ class SourceResource(dg.ConfigurableResource):
     def open(self, catalog: Catalog, retry: RetryPolicy | None = None) -> Source:
         """The source, asked as patiently as `retry` says."""
         return open_source(self.location.strip(), Path(self.raw_dir), catalog, self.sample_rows, retry)
+
+    @property
+    def is_of_tlc(self) -> bool:
+        """Whether months come from where TLC, or the course's mirror of it, publishes them."""
+        return self.location.strip() in ("web", "tlc", "mirror")
+
+    def open_tlc(self, catalog: Catalog) -> Source:
+        """TLC's own Parquet files, whatever else months are taken from."""
+        return open_source("tlc", Path(self.raw_dir), catalog, self.sample_rows)
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -145,7 +161,8 @@ class WarehouseResource(dg.ConfigurableResource):
 
     def open(self, catalog: Catalog, run: str = "") -> Warehouse:
         """The warehouse, as used by a run."""
-        return open_warehouse(self.url.strip(), catalog.zones, google_clients(self.gcp_credentials), run)
+        google, bases = google_clients(self.gcp_credentials), catalog.reports.get(BASES_REPORT)
+        return open_warehouse(self.url.strip(), catalog.zones, google, run, bases)
 
 
 class AlertsResource(dg.ConfigurableResource):

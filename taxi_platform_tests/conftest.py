@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from real_servers.azure import AzureServer, NoAzuriteError, azure_server
+from real_servers.gcs import GCSServer, gcs_server
 from real_servers.postgres import PostgresServer, postgres_server
 from real_servers.s3 import S3Server, s3_server
 from taxi_platform.instance import prepare
@@ -37,6 +38,20 @@ def s3(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name, value in s3_process.environment().items():
         monkeypatch.setenv(name, value)
     return s3_process
+
+
+@pytest.fixture(scope="session")
+def gcs_process() -> Generator[GCSServer, None, None]:
+    with gcs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(gcs_process: GCSServer, monkeypatch: pytest.MonkeyPatch) -> GCSServer:
+    """A Cloud Storage that others wrote, and that this process and those it starts take for Google's."""
+    for name, value in gcs_process.environment().items():
+        monkeypatch.setenv(name, value)
+    return gcs_process
 
 
 @pytest.fixture(scope="session")

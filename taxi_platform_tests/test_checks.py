@@ -112,7 +112,8 @@ def test_what_a_check_found_comes_with_its_figures_and_its_words(platform_to_rea
     assert figures_of(check_alone(platform_to_read, "table_matches_lake")) == {
         "rows in the table": cleaned.rows,
         "rows in the lake": cleaned.rows,
-        "columns compared": len(contract.stored_columns),
+        "fingerprint of the table": cleaned.lineage.fingerprint,
+        "fingerprint of the lake's object": cleaned.lineage.fingerprint,
     }
 
 
@@ -349,6 +350,18 @@ def test_an_object_that_is_not_the_cleaned_file_stops_the_run_before_the_table(p
             "pickup_datetime: sum",
         ),
         ("UPDATE taxi.green_trips SET pickup_location_id = NULL WHERE rowid = 7", "pickup_location_id"),
+        (
+            """
+            UPDATE taxi.green_trips SET pickup_location_id = ends.least + ends.greatest - pickup_location_id
+            FROM (
+                SELECT min(pickup_location_id) AS least, max(pickup_location_id) AS greatest,
+                       [arg_min(rowid, pickup_location_id), arg_max(rowid, pickup_location_id)] AS rows
+                FROM taxi.green_trips
+            ) AS ends
+            WHERE list_contains(ends.rows, green_trips.rowid)
+            """,
+            "as many rows and the same sums, but values stand in other rows",
+        ),
         ("UPDATE taxi.green_trips SET source_month = DATE '2021-02-01' WHERE rowid = 7", "rows against"),
     ],
 )

@@ -29,7 +29,8 @@ RENEW = ".venv/bin/python -m taxi_platform_tests.test_definitions"
 DATASETS = ["fhv", "fhvhv", "green", "yellow"]
 MARTS = ["borough_flows", "daily_zone_trips", "hourly_trips", "month_quality", "payment_mix"]
 #: What has no months, and is no part of a dataset.
-WITHOUT_MONTHS = ["reference/taxi_zone_shapes", "reference/taxi_zones", "report/page"]
+REPORTS = ["reference/fhv_base_report", "reference/published_rows", "reference/tlc_monthly_report"]
+WITHOUT_MONTHS = [*REPORTS, "reference/taxi_zone_shapes", "reference/taxi_zones", "report/page"]
 LAYERS = ["raw", "cleaned", "quarantine", "lake", "warehouse"]
 #: What no run of ours makes: TLC's files, and the views over the tables.
 EXTERNAL = {f"tlc/{it}_trips" for it in DATASETS} | {f"views/{it}_trips_with_zones" for it in DATASETS}
@@ -146,6 +147,8 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
     expected = {
         "taxi_zones_job": {"reference/taxi_zones"},
         "taxi_zone_shapes_job": {"reference/taxi_zone_shapes"},
+        "tlc_reports_job": {*REPORTS},
+        "references_job": {*REPORTS, "reference/taxi_zones", "reference/taxi_zone_shapes"},
         "marts_job": marts,
         "page_job": {"report/page"},
         "report_job": marts | {"report/page"},
@@ -156,6 +159,7 @@ def test_the_jobs_are_the_public_ones(jobs: dict[str, dg.JobDefinition]) -> None
             f"{dataset}_trips_job": set(layers),
             f"{dataset}_to_lake_job": set(layers[:-1]),
             f"{dataset}_to_warehouse_job": set(layers[-1:]),
+            f"{dataset}_verify_job": set(),
         }
     assert {name: {key.to_user_string() for key in keys_of(job)} for name, job in jobs.items()} == expected
 
@@ -168,7 +172,7 @@ def test_every_job_runs_in_one_process(defs: dg.Definitions, jobs: dict[str, dg.
 def test_jobs_have_the_months_of_their_assets(jobs: dict[str, dg.JobDefinition]) -> None:
     assert jobs["taxi_zones_job"].partitions_def is None
     for dataset, contract in load_catalog().trips.items():
-        for name in (f"{dataset}_trips_job", f"{dataset}_to_lake_job", f"{dataset}_to_warehouse_job"):
+        for name in (f"{dataset}_{it}_job" for it in ("trips", "to_lake", "to_warehouse", "verify")):
             months = jobs[name].partitions_def
             assert months is not None
             assert months.get_first_partition_key() == str(contract.first_month)
@@ -209,7 +213,7 @@ def test_every_asset_that_holds_rows_has_a_column_schema_with_words_for_each_col
     specs: list[dg.AssetSpec],
 ) -> None:
     for spec in specs:
-        if spec.key.path[0] in ("tlc", "raw", "report") or spec.key.path[-1] == "taxi_zone_shapes":
+        if spec.key.path[0] in ("tlc", "raw", "report") or spec.key.path[-1] in ("taxi_zone_shapes", "published_rows"):
             continue
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)

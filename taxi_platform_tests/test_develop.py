@@ -134,7 +134,7 @@ def test_a_port_that_is_taken_while_it_starts_ends_it_with_a_word(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.campaign)])
 def test_when_one_of_them_is_gone_the_others_end(tmp_path: Path, name: str, number: int) -> None:
     with serving(tmp_path, ["make", "dev"]) as it:
         os.kill(min(it.processes(name)), number)

@@ -8,7 +8,10 @@ import dagster as dg
 import pytest
 
 from taxi_platform.core.files import sha256_of
+from taxi_platform.core.lake import open_lake
+from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.zone_shapes import shapes_below
+from taxi_platform.io_managers.files import ParquetIOManager
 from taxi_platform_tests.assets.months import trips, write_green
 from taxi_platform_tests.assets.platform import Platform
 
@@ -91,6 +94,31 @@ def test_a_month_whose_zones_were_derived_is_made_again_with_them_or_it_is_told(
     is_same = second.parquet("cleaned", "green", month).sha256 == first.parquet("cleaned", "green", month).sha256
     assert is_same == has_shapes
     assert ("byte for byte" in capfd.readouterr().err) != has_shapes
+
+
+def test_a_run_that_goes_on_after_a_failure_does_so_on_a_machine_that_has_not_what_it_made(
+    machine: Callable[..., Platform], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    write_green(source, trips({}, {}, {"passenger_count": "0"}))
+    first, second = machine("first", str(source)), machine("second")
+    begun = alone(first, MONTH, "raw", "cleaned", "quarantine")
+    managers = ParquetIOManager(second.data_dir, second.catalog, open_lake(str(tmp_path / "lake"), tmp_path / "cache"))
+    for layer, rows in (("cleaned", 2), ("quarantine", 1)):
+        key = dg.AssetKey([layer, "green_trips"])
+        made = dg.build_output_context(step_key="clean_green_trips", name=layer, run_id=begun.run_id)
+        with dg.build_input_context(
+            asset_key=key,
+            partition_key=MONTH,
+            asset_partitions_def=second.defs.resolve_asset_graph().get(key).partitions_def,
+            asset_partition_key_range=dg.PartitionKeyRange(MONTH, MONTH),
+            upstream_output=made,
+            instance=second.instance,
+            dagster_type=dg.PythonObjectDagsterType(ParquetFile),
+        ) as context:
+            taken = managers.load_input(context)
+        assert taken.rows == rows
+        assert taken.sha256 == first.parquet(layer, "green", MONTH).sha256
 
 
 def test_a_machine_with_an_older_month_takes_what_another_has_made_since(

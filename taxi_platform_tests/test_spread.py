@@ -12,7 +12,8 @@ from taxi_platform.settings import Settings
 
 POSTGRES = "postgresql://taxi:hunter2@db/taxi"
 SPREADING = {
-    "CeleryRunLauncher": "dagster_celery",
+    "CeleryRunLauncher": "dagster_celery.launcher",
+    "WatchedCeleryRunLauncher": "taxi_platform.automation.celery_launcher",
     "K8sRunLauncher": "dagster_k8s",
     "CeleryK8sRunLauncher": "dagster_celery_k8s",
     "EcsRunLauncher": "dagster_aws.ecs",

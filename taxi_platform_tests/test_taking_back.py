@@ -157,6 +157,22 @@ def test_every_command_of_the_page_of_editions_does_what_it_says(tmp_path: Path,
         assert re.search(r"warehouse +35,512 rows", said["rollback green 2020-04 latest --source tlc"])
 
 
+def test_verify_says_which_store_has_another_month_and_ends_with_1(platform: Platform, tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_"))}
+    environ |= {"TAXI_DATA_DIR": str(platform.data_dir)}
+    platform.sql("UPDATE taxi.green_trips SET trip_distance = trip_distance + 1")
+    taxi = [str(ROOT / ".venv" / "bin" / "taxi"), "verify", "green", "2020-12", MONTH, "--json"]
+    done = subprocess.run(taxi, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [(it["month"], it["state"]) for it in found["months"]] == [("2020-12", "not held"), (MONTH, "differs")]
+    told = found["months"][1]["fingerprint"]
+    assert told["lineage"] == told["lake"] != told["table"]
+    what, cause, fix = done.stderr.strip().splitlines()
+    assert what.startswith("green 2021-01: the table is not what the lake holds: trip_distance: sum ")
+    assert (cause[:7], fix) == ("Cause: ", "Fix: run the month again: taxi run green 2021-01")
+
+
 def test_an_edition_that_is_none_is_refused_with_those_there_are(platform: Platform, tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_"))}
     environ |= {"TAXI_DATA_DIR": str(platform.data_dir), "TAXI_SOURCE": "sample"}

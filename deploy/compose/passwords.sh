@@ -42,7 +42,12 @@ for name in $MISPLACED; do
     refuse "the value of $name stands in .env, where docker compose config shows it" \
         "make env, which moves it into the file $name beside the passwords"
 done
-for name in postgres dagster warehouse pgadmin login; do
+case "$LAKE" in s3://* | az://*) ;; *) ACCOUNT="" ;; esac
+for name in $ACCOUNT; do
+    grep -q . "$SECRETS/$name" || refuse "the lake's account stands in .env or in this shell, which no container sees" \
+        "make env, which moves it from .env into the file $name beside the passwords"
+done
+for name in postgres dagster warehouse pgadmin login broker; do
     password "${name}_password" > /dev/null
 done
 
@@ -51,6 +56,8 @@ password dagster_password | hand postgres 999 dagster
 password warehouse_password | hand postgres 999 taxi
 password pgadmin_password | hand pgadmin 5050 password
 password login_password | hand login 10003 password
+password broker_password | hand broker 999 password
+password broker_password | hand platform 10001 broker_password
 for name in certificate certificate_key; do
     hand login 10003 "$name" < "$SECRETS/$name"
 done
@@ -59,7 +66,7 @@ done
     pgpass_line warehouse_password taxi
     cat "$SECRETS/pgpass"
 } | hand platform 10001 pgpass
-for name in source warehouse_url alert_urls gcp_credentials; do
+for name in source warehouse_url alert_urls gcp_credentials aws_credentials azure_account_key azure_connection_string; do
     hand platform 10001 "$name" < "$SECRETS/$name"
 done
 if [ -z "$WAREHOUSE_IS_ELSEWHERE" ] && ! grep -q . "$SECRETS/warehouse_url"; then

@@ -1,6 +1,6 @@
 """Whether a service of the deployment does its work: exit status 0 if so. It costs a tenth of Dagster's own commands.
 
-    python -I probe.py grpc HOST:PORT | http HOST:PORT | daemon
+    python -I probe.py grpc HOST:PORT | http HOST:PORT [PATH] | daemon | worker [HOST]
 
 It is run every half minute in each container, so it imports nothing of Dagster's and the platform's: to ask is cheap,
 to load them takes a second of a core.
@@ -8,6 +8,8 @@ to load them takes a second of a core.
 
 import os
 import sys
+from socket import gethostname
+from urllib.parse import quote
 
 _SECONDS = 10
 #: Dagster's daemon writes a heartbeat every half minute, and ends if one of its parts has sent none for 30 minutes.
@@ -34,13 +36,13 @@ def grpc(address: str) -> bool:
             return False
 
 
-def http(address: str) -> bool:
-    """Whether Dagster's webserver there says who it is."""
+def http(address: str, path: str = "/server_info") -> bool:
+    """Whether a web server there answers; by default Dagster's own, which says who it is."""
     from http.client import HTTPConnection, HTTPException
 
     connection = HTTPConnection(address, timeout=_SECONDS)
     try:
-        connection.request("GET", "/server_info")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, HTTPException) as error:
         sys.stderr.write(f"{error}\n")
@@ -63,6 +65,26 @@ def daemon() -> bool:
         return False
 
 
+def worker(host: str = "") -> bool:
+    """Whether a worker of a machine, of this one if none is named, answers what it is asked by way of the broker."""
+    from celery import Celery
+    from kombu.exceptions import KombuError
+    from redis.exceptions import RedisError
+
+    url = os.environ["DAGSTER_CELERY_BROKER_URL"]
+    if file := os.environ.get("DAGSTER_CELERY_PASSWORD_FILE"):
+        with open(file, encoding="utf-8") as held:  # noqa: PTH123 (pathlib takes longer to import)
+            url = url.replace("://", f"://:{quote(held.read().strip(), safe='')}@")
+    try:
+        said = Celery(broker=url).control.broadcast(
+            "ping", reply=True, timeout=_SECONDS, limit=1, pattern=f"*@{host or gethostname()}", matcher="glob"
+        )
+    except (OSError, KombuError, RedisError) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return False
+    return bool(said)
+
+
 if __name__ == "__main__":
     _, what, *where = sys.argv
-    sys.exit(not {"grpc": grpc, "http": http, "daemon": daemon}[what](*where))
+    sys.exit(not {"grpc": grpc, "http": http, "daemon": daemon, "worker": worker}[what](*where))

@@ -17,6 +17,7 @@ _PASSWORDS = {
     "warehouse_password": "WAREHOUSE_PASSWORD",
     "pgadmin_password": "PGADMIN_PASSWORD",
     "login_password": "",
+    "broker_password": "",
 }
 #: Files that say nothing until somebody writes into them -> the setting of the same meaning, if it belongs in no .env.
 _EMPTY = {
@@ -25,8 +26,17 @@ _EMPTY = {
     "warehouse_url": "",
     "alert_urls": "TAXI_ALERT_URLS",
     "gcp_credentials": "TAXI_GCP_CREDENTIALS",
+    "aws_credentials": "",
+    "azure_account_key": "AZURE_STORAGE_ACCOUNT_KEY",
+    "azure_connection_string": "AZURE_STORAGE_CONNECTION_STRING",
     "certificate": "",
     "certificate_key": "",
+}
+#: Of an account at AWS: what its own file of credentials calls what its variables say.
+_OF_AWS = {
+    "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+    "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "aws_session_token": "AWS_SESSION_TOKEN",
 }
 _FOLDER = ".secrets"
 _HEAD = """\
@@ -68,13 +78,14 @@ def _write_secrets(folder: Path, lines: list[str]) -> list[str]:
     folder.chmod(0o700)
     written: list[str] = []
     for name, variable in (_PASSWORDS | _EMPTY).items():
-        given = _value(lines, variable)
+        given = _value(lines, variable) if name != "aws_credentials" else _account_at_aws(lines)
         text = given or (secrets.token_urlsafe(24) if name in _PASSWORDS else "")
         file = folder / name
         if file.exists():
             held = file.read_text(encoding="utf-8").strip()
             if given and held and held != given:
-                raise ValueError(f"{variable} in .env and {file} differ: remove the one that is wrong")
+                said = variable or "AWS's account"
+                raise ValueError(f"{said} in .env and {file} differ: remove the one that is wrong")
             if held or not given:
                 file.chmod(0o600)
                 continue
@@ -93,7 +104,18 @@ def _without(lines: list[str], folder: Path) -> list[str]:
             kept.append(line)
         elif moved in _EMPTY and _value([line], name):
             kept.append(f"{name}_FILE={folder.absolute() / moved}\n")
+    if _account_at_aws(lines):
+        kept = [line for line in kept if _assigned(line) not in _OF_AWS.values()]
+        kept.append(f"AWS_SHARED_CREDENTIALS_FILE={folder.absolute() / 'aws_credentials'}\n")
     return kept
+
+
+def _account_at_aws(lines: list[str]) -> str:
+    """The account at AWS that a .env names, as AWS's file of credentials has it; "" without one."""
+    found = {name: _value(lines, variable) for name, variable in _OF_AWS.items()}
+    if not found["aws_secret_access_key"]:
+        return ""
+    return "\n".join(["[default]", *(f"{name} = {value}" for name, value in found.items() if value)])
 
 
 def _assigned(line: str) -> str:
@@ -136,7 +158,7 @@ def _replace(path: Path, text: str) -> None:
 
 def _let_containers_read(folder: Path) -> None:
     """The files that containers are shown, whatever the umask was when they were checked out; none is secret."""
-    for path in (folder, *folder.iterdir()):
+    for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 

@@ -27,6 +27,7 @@ from taxi_platform.core.editions import held_still
 from taxi_platform.core.showing import listed
 from taxi_platform.core.source import RawFile
 from taxi_platform.failures import reported
+from taxi_platform.io_managers.records import FINGERPRINT
 from taxi_platform.months import month_of, partitions_of
 from taxi_platform.resources import LakeResource, WorkspaceResource
 
@@ -111,6 +112,7 @@ def build_cleaned_assets(contract: TripContract) -> dg.AssetsDefinition:
                     name: rows_metadata(file, result.seconds) | about | {"preview": preview(file)}
                     for name, file in (("quarantine", result.quarantine), ("cleaned", result.cleaned))
                 }
+                told["cleaned"][FINGERPRINT] = result.cleaned.lineage.fingerprint
                 # All of what is said first: nothing may fail between the one file's place and the other's.
                 placed = files.publish(result.cleaned, result.quarantine, before_us)
             for name, file in placed.items():

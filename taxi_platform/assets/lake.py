@@ -8,7 +8,7 @@ import dagster as dg
 from taxi_platform.assets.metadata import attributes, column_lineage, table_metadata
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.io_managers.records import RAW_SHA256
+from taxi_platform.io_managers.records import FINGERPRINT, RAW_SHA256
 from taxi_platform.months import partitions_of
 
 
@@ -29,6 +29,7 @@ def build_lake_asset(contract: TripContract) -> dg.AssetsDefinition:
         same = {column.name: [column.name] for column in contract.stored_columns}
         context.add_output_metadata(
             {"dagster/partition_row_count": cleaned.rows, RAW_SHA256: cleaned.lineage.source_sha256}
+            | {FINGERPRINT: cleaned.lineage.fingerprint}
             | column_lineage("cleaned", contract, same)
         )
         return cleaned

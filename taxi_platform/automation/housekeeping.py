@@ -8,27 +8,31 @@ than months.
 import os
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from taxi_platform.automation.burial import EXECUTED_BY
+from taxi_platform.automation.history import Clock, clock
 from taxi_platform.automation.outcomes import DATASET
 
 #: Runs deleted in one look, and the seconds it takes at most: a sensor has not all day. The next look goes on.
 _RUNS, _SECONDS = 200, 20.0
 #: Runs looked at in one look: more than there are months, so that those that stay are not all it sees.
 _SEEN = 5_000
+#: What a tick logged is kept for so long: after three days Dagster forgets ticks, and their files would be nobody's.
+TICK_LOGS = timedelta(days=2)
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
-def build_housekeeping_sensor(cache: Path, days: int) -> dg.SensorDefinition:
+def build_housekeeping_sensor(cache: Path, days: int, now: Clock = clock) -> dg.SensorDefinition:
     """The sensor that throws away what is older than some days; it runs nothing.
 
     Args:
         cache: Where objects are that were brought here from the lake.
         days: How long things are kept; 0 for ever.
+        now: The clock.
     """
 
     @dg.sensor(
@@ -40,8 +44,10 @@ def build_housekeeping_sensor(cache: Path, days: int) -> dg.SensorDefinition:
     def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if not days:
             return dg.SkipReason("TAXI_KEEP_DAYS=0 keeps everything")
-        before = datetime.now(UTC) - timedelta(days=days)
+        before, logged_before = now() - timedelta(days=days), now() - TICK_LOGS
         runs, copies = forget_runs(context.instance, before), forget_copies(cache, before)
+        forget_tick_logs(context.instance, _time_in(context.cursor), logged_before)
+        context.update_cursor(logged_before.isoformat())
         return dg.SkipReason(f"thrown away: {runs} runs and {copies} copies of more than {days} days")
 
     return housekeeping
@@ -87,6 +93,34 @@ def forget_copies(folder: Path, before: datetime) -> int:
                     path.unlink()
                     deleted += 1
     return deleted
+
+
+def forget_tick_logs(instance: dg.DagsterInstance, after: datetime | None, before: datetime) -> int:
+    """Delete what sensors and schedules logged; that they ticked, and their errors, Dagster keeps for longer.
+
+    Args:
+        instance: Dagster's instance.
+        after: Ticks before it were looked at already.
+        before: What was logged later stays.
+
+    Returns:
+        Of how many ticks.
+    """
+    deleted = 0
+    since = after.timestamp() if after else None
+    for state in instance.all_instigator_state():
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, before.timestamp(), since)
+        for key in (it.log_key for it in ticks if it.log_key):
+            instance.compute_log_manager.delete_logs(log_key=key)
+            deleted += 1
+    return deleted
+
+
+def _time_in(cursor: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(cursor) if cursor else None
+    except ValueError:  # another version of the platform wrote it
+        return None
 
 
 def _runs_of_latest(instance: dg.DagsterInstance) -> set[str]:

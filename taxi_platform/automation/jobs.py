@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_platform.assets.marts import MARTS
-from taxi_platform.assets.reference import SHAPES
+from taxi_platform.assets.reference import COUNTS, SHAPES
 from taxi_platform.assets.report import PAGE
 from taxi_platform.automation import lateness
 from taxi_platform.automation.executor import recording_executor
@@ -14,6 +14,9 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.month import Month
 from taxi_platform.months import partitions_of
+
+#: The check that a run of `<d>_verify_job` consists of.
+VERIFYING = "table_matches_lake"
 
 if TYPE_CHECKING:
     from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition as Job
@@ -37,6 +40,7 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
         )
 
     zones, shapes = (dg.AssetSelection.assets(["reference", it]) for it in (catalog.zones.table, SHAPES))
+    reports = dg.AssetSelection.assets(*(["reference", it] for it in (*catalog.reports, COUNTS)))
     marts, page = dg.AssetSelection.groups(MARTS), dg.AssetSelection.assets(PAGE)
     return [
         *(it for contract in catalog.trips.values() for it in _jobs_of(contract, retries)),
@@ -46,6 +50,8 @@ def build_jobs(catalog: Catalog, retries: dg.RetryPolicy = RETRIES) -> list["Job
             shapes,
             "Fetches the shapes of the zones, for maps and for trips without zones.",
         ),
+        job("tlc_reports_job", reports, "Fetches TLC's own figures: its monthly report, and the report of the bases."),
+        job("references_job", zones | shapes | reports, "Fetches every table and file that has no months."),
         job("marts_job", marts, "Works the marts out, for a month or for many in one run."),
         job("page_job", page, "Makes the page of what the marts hold."),
         job(
@@ -76,7 +82,17 @@ def _jobs_of(contract: TripContract, retries: dg.RetryPolicy) -> list["Job"]:
         run_config_for_partition_key_fn=lambda _: {},
         tags_for_partition_key_fn=_tags_of,
     )
+    verify = dg.define_asset_job(
+        f"{contract.dataset}_verify_job",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["warehouse", contract.table]), VERIFYING)),
+        description=f"Holds a month of {contract.dataset} in the table against the lake, each by all it holds.",
+        executor_def=recording_executor,
+        op_retry_policy=retries,
+        config=newest_first,
+        tags={DATASET: contract.dataset},
+    )
     return [
+        verify,
         job(f"{contract.table}_job", (*to_lake, "warehouse"), f"A month of {contract.dataset}, from source to table."),
         job(f"{contract.dataset}_to_lake_job", to_lake, f"A month of {contract.dataset}, from source to lake."),
         job(f"{contract.dataset}_to_warehouse_job", ("warehouse",), f"A month of {contract.dataset}, lake to table."),

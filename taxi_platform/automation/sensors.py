@@ -155,7 +155,12 @@ def objects(
         return None
 
 
-def is_pinned(context: dg.SensorEvaluationContext, lake: LakeResource, contract: TripContract, month: Month) -> bool:
+def is_pinned(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext,
+    lake: LakeResource,
+    contract: TripContract,
+    month: Month,
+) -> bool:
     """Whether a month stays what it is, whatever the source publishes; a run would not change it either."""
     try:
         return lake.layers(contract.dataset, month).is_pinned

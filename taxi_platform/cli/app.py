@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,6 +17,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class References(StrEnum):
+    """What `taxi references` may be asked for; each is the name of a job."""
+
+    ALL = "references"
+    ZONES = "taxi_zones"
+    SHAPES = "taxi_zone_shapes"
+    REPORTS = "tlc_reports"
 
 
 def _datasets(begun: str) -> list[str]:
@@ -35,6 +45,7 @@ Source = Annotated[
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="A run config, with the actions of rules.")]
 Only = Annotated[Lack | None, typer.Option(help="Take only the months that lack something.")]
 Workspace = Annotated[str | None, typer.Option(metavar="FILE", help="Whose code runs them; else the project's own.")]
+Which = Annotated[References, typer.Argument(help="Only the zones, their shapes, or TLC's reports.")]
 Edition = Annotated[str, typer.Argument(help="The beginning of its name, or csv or parquet.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log, too.")]
@@ -76,13 +87,15 @@ def run(
 
 
 @app.command()
-def references(source: Source = None, verbose: Verbose = False, as_json: Json = False) -> None:
-    """Bring the reference tables to the warehouse, now."""
+def references(
+    which: Which = References.ALL, source: Source = None, verbose: Verbose = False, as_json: Json = False
+) -> None:
+    """Bring the reference tables to the warehouse, now: the zones, their shapes, and what TLC reports."""
     from taxi_platform.cli import start
     from taxi_platform.cli.order import Job
 
     def begin() -> int:
-        order = Job("references", "taxi_zones", "taxi_zones_job", as_json=as_json, verbose=verbose)
+        order = Job("references", which, f"{which}_job", as_json=as_json, verbose=verbose)
         return order.carry_out(start.prepared(source))
 
     _end("references", begin, as_json=as_json)
@@ -212,6 +225,24 @@ def metrics(
     from taxi_platform.cli.order import Overview
 
     _end("metrics", lambda: Overview("metrics", port=port, host=host).carry_out(start.prepared()))
+
+
+@app.command()
+def verify(
+    dataset: Dataset,
+    first: First,
+    last: Annotated[str, typer.Argument(metavar="TO", help="The last month, YYYY-MM; else FROM.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Hold the lake and the table against each other, each by all it holds; 1 if a month is another."""
+    from taxi_platform.cli import start
+    from taxi_platform.cli.order import Verification
+
+    def begin() -> int:
+        start.check_range(dataset, first, last or first)
+        return Verification("verify", dataset, first, last or first, as_json).carry_out(start.prepared())
+
+    _end("verify", begin, as_json=as_json)
 
 
 @app.command()

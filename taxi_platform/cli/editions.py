@@ -20,8 +20,9 @@ from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.files import work_folder
 from taxi_platform.core.lake.layers import Choice, MonthLayers
 from taxi_platform.core.month import Month
+from taxi_platform.core.official.at_hand import OfficialFigures
 from taxi_platform.core.official.editions import known_rows, other_edition
-from taxi_platform.core.official.report import shipped_report
+from taxi_platform.core.official.report import Report
 from taxi_platform.core.official.verdict import judge
 from taxi_platform.core.source import RawFile
 from taxi_platform.resources import lake_of
@@ -52,7 +53,7 @@ def main(argument: str) -> int:
             return _choose(order, layers)
         if order.command == "diff":
             return _diff(order, layers, settings)
-        return _list(order, layers)
+        return _list(order, layers, OfficialFigures(settings.data_dir).report())
     except TaxiPlatformError as error:
         return say.refused(order.command, error, as_json=order.as_json)
     except KeyboardInterrupt:
@@ -68,9 +69,9 @@ def _keep_what_is_here(layers: MonthLayers, settings: Settings) -> None:
         layers.keep(here)
 
 
-def _list(order: Editions, layers: MonthLayers) -> int:
+def _list(order: Editions, layers: MonthLayers, report: Report) -> int:
     kept, choice = layers.editions(), layers.choice()
-    told = [_edition_document(layers, it, choice) for it in kept]
+    told = [_edition_document(layers, it, choice, report) for it in kept]
     if order.as_json:
         about = {"dataset": order.dataset, "month": order.month}
         say.document({"command": "editions", "status": "done", **about, "editions": told})
@@ -102,12 +103,12 @@ def _list(order: Editions, layers: MonthLayers) -> int:
     return say.DONE
 
 
-def _edition_document(layers: MonthLayers, raw: RawFile, choice: Choice | None) -> dict[str, Any]:
+def _edition_document(layers: MonthLayers, raw: RawFile, choice: Choice | None, report: Report) -> dict[str, Any]:
     judgement = judge(
         layers.dataset,
         layers.month,
         raw.rows,
-        shipped_report(),
+        report,
         lambda month: known_rows(layers.dataset, month, raw.edition),
         other_edition(layers.dataset, layers.month, raw.edition),
     )

@@ -13,8 +13,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 _LOOK_SECONDS = 0.3
-#: The width of the longest name of a layer.
-_NAME = 11
+#: The width of the longest name of a layer or a table, tlc_monthly_report.
+_NAME = 18
 #: What a step is doing, by the layer its name begins with.
 _AT_WORK = {
     "raw": "fetching",

@@ -151,3 +151,21 @@ class Editions(Order):
     first: str = ""
     second: str = ""
     as_json: bool = False
+
+
+@dataclass(frozen=True)
+class Verification(Order):
+    """Months whose stores are to be held against each other.
+
+    Attributes:
+        dataset: The dataset.
+        first: The first month.
+        last: The last one.
+        as_json: Whether a program asks.
+    """
+
+    module = "taxi_platform.cli.verifying"
+    dataset: str = ""
+    first: str = ""
+    last: str = ""
+    as_json: bool = False

@@ -67,10 +67,19 @@ def check_order(order: Many) -> None:
     Raises:
         TaxiPlatformError: It makes no sense.
     """
-    check_months(order.dataset, order.first, order.last)
-    if order.first > order.last:
-        raise TaxiPlatformError(f"FROM={order.first} is after TO={order.last}", fix="exchange them")
+    check_range(order.dataset, order.first, order.last)
     check_config(order.dataset, order.config)
+
+
+def check_range(dataset: str, first: str, last: str) -> None:
+    """Check that a dataset has a range of months.
+
+    Raises:
+        TaxiPlatformError: It has not, or it is none.
+    """
+    check_months(dataset, first, last)
+    if first > last:
+        raise TaxiPlatformError(f"FROM={first} is after TO={last}", fix="exchange them")
 
 
 def check_config(dataset: str, path: str | None) -> None:

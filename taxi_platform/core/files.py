@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Self
 from uuid import uuid4
@@ -74,6 +74,7 @@ def publish(temporary: Path, final: Path) -> None:
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     _sync(temporary)
+    before = FileState.of(temporary)
     try:
         temporary.replace(final)
     except OSError as error:
@@ -81,6 +82,7 @@ def publish(temporary: Path, final: Path) -> None:
             raise
         _publish_across(temporary, final)
         return
+    _still_hashed(before, final)
     _sync_folder(final.parent)
 
 
@@ -104,7 +106,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def copy_hashed(source: Path, target: Path) -> str:
-    """Copy a file's bytes.
+    """Copy a file's bytes to where nobody else writes.
 
     Returns:
         The SHA-256 of what was copied, in hex.
@@ -114,6 +116,7 @@ def copy_hashed(source: Path, target: Path) -> str:
         while chunk := _read(reader, source):
             digest.update(chunk)
             writer.write(chunk)
+    _remember(FileState.of(target), digest.hexdigest())
     return digest.hexdigest()
 
 
@@ -127,13 +130,16 @@ def link_or_copy(source: Path, target: Path) -> None:
     Raises:
         OSError: It cannot be made.
     """
+    before = FileState.of(source)
     try:
         target.hardlink_to(source)
     except FileNotFoundError:
         raise
     except OSError:  # another file system, or one without links, or a file with too many
-        require_room(target.parent, source.stat().st_size, where=str(target))
+        require_room(target.parent, before.size, where=str(target))
         copy_hashed(source, target)
+    else:
+        _still_hashed(before, target)
 
 
 def _read(reader: BinaryIO, path: Path) -> bytes:
@@ -186,10 +192,28 @@ def sha256_of(path: Path) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         # Clocks of file systems tick: what was changed just now may be changed again, and look the same.
         if FileState.of(file.fileno()) == state and time.time_ns() - state.changed > _TICK:
-            if len(_hashed) >= _MOST_HASHED:
-                _hashed.clear()
-            _hashed[state] = digest
+            _remember(state, digest)
     return digest
+
+
+def _remember(state: FileState, digest: str) -> None:
+    if len(_hashed) >= _MOST_HASHED:
+        _hashed.clear()
+    _hashed[state] = digest
+
+
+def _still_hashed(before: FileState, path: Path) -> None:
+    """A name that a file got from us, or a second one, changes its state and not its bytes.
+
+    Args:
+        before: The file's state before that.
+        path: Its new name.
+    """
+    digest, now = _hashed.get(before), FileState.of(path)
+    only_named = now == replace(before, changed=now.changed)
+    # Bytes that are changed from now on are told by the time of that, which is another than this one by then.
+    if digest is not None and only_named and time.time_ns() - before.modified > _TICK:
+        _remember(now, digest)
 
 
 def _sync(path: Path) -> None:

@@ -5,7 +5,7 @@ They only look and count; what follows from a finding (a blocked run, a warning)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from taxi_platform.core import engine
 from taxi_platform.core.catalog.model import EXTRA_COLUMNS, Column, TripContract
 from taxi_platform.core.engine import literal
 from taxi_platform.core.extras import usual_values
-from taxi_platform.core.measures import Measures
+from taxi_platform.core.fingerprint import Fingerprint
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
 from taxi_platform.core.rejects import Rejects
@@ -213,16 +213,30 @@ def lake_matches_cleaned(cleaned: ParquetFile, in_lake: ParquetFile) -> Finding:
     )
 
 
-def table_matches_lake(in_table: Measures, in_lake: Measures) -> Finding:
-    """The table's month equals the lake's, by figures that each store computed from its own rows."""
-    differences = list(in_table.differences(in_lake))
+def table_matches_lake(
+    in_table: Fingerprint, in_lake: Fingerprint, differences: Callable[[], Iterable[str]]
+) -> Finding:
+    """The table's month equals the lake's, whatever the order of its rows.
+
+    Args:
+        in_table: What the store made of its own rows.
+        in_lake: What was made of the object's.
+        differences: Gives what is another, a sentence each, as far as rows and sums of columns tell.
+    """
+    holds = in_table == in_lake
+    says = f"{in_table.rows:,} rows, fingerprint {in_table.digits} in both"
+    if not holds:
+        apart = f"fingerprint {in_table.digits} in the table, {in_lake.digits} in the lake"
+        told = listed(differences(), "; ") or "as many rows and the same sums, but values stand in other rows"
+        says = f"{told} ({apart})"
     return Finding(
-        holds=not differences,
-        says=listed(differences, "; ") or f"{in_table.rows:,} rows, {len(in_table.columns)} columns agree",
+        holds=holds,
+        says=says,
         figures={
             "rows in the table": in_table.rows,
             "rows in the lake": in_lake.rows,
-            "columns compared": len(in_table.columns),
+            "fingerprint of the table": in_table.digits,
+            "fingerprint of the lake's object": in_lake.digits,
         },
     )
 

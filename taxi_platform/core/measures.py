@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -41,6 +41,11 @@ class Measures:
                 yield f"{name}: {filled:,} values that are not null against {other_filled:,}"
             if total != other_total:
                 yield f"{name}: sum {_shown(total)} against {_shown(other_total)}"
+
+
+def measured(columns: Iterable[Column], only: Container[str] | None) -> tuple[Column, ...]:
+    """Those of the columns that are asked for; all if nothing is said."""
+    return tuple(column for column in columns if only is None or column.name in only)
 
 
 def duckdb_total(column: Column) -> str:

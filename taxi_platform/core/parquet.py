@@ -53,6 +53,8 @@ class Lineage:
     fewer_rows_are_meant: bool = False
     #: The SHA-256 of the shapes that zones were derived by; empty where none were.
     zone_shapes: str = ""
+    #: The fingerprint of the cleaned rows (docs/fingerprint.md); empty of files made before there were any.
+    fingerprint: str = ""
 
     @property
     def summary(self) -> str:
@@ -133,6 +135,19 @@ class ParquetFile:
     def schema(self) -> pa.Schema:
         """The columns and their Arrow types."""
         return self._footer.schema.to_arrow_schema()
+
+    @property
+    def null_columns(self) -> frozenset[str]:
+        """Columns that hold nothing but nulls, as far as the file's own statistics tell."""
+        footer = self._footer
+        groups = [footer.row_group(nth) for nth in range(footer.num_row_groups)]
+        found = set[str]()
+        for nth in range(footer.num_columns):
+            told = [(group.column(nth).statistics, group.num_rows) for group in groups]
+            # Of statistics that do not count nulls, `null_count` is none.
+            if all(it is not None and it.null_count == rows for it, rows in told):
+                found.add(footer.schema.column(nth).path)
+        return frozenset(found)
 
     @property
     def bytes(self) -> int:

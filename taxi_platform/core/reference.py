@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,17 @@ from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.source.files import RawFile
 from taxi_platform.core.source.text import CsvText, plain_blocks
 
-#: Bytes of the largest file that is read: the zone lookup has 12,000, and a file is held in memory.
+#: Bytes of the largest file that is read: the zone lookup has 12,000, the report of bases millions; it is in memory.
 LARGEST_FILE = 64 * 2**20
 # What is left of a byte order mark in the text, read as what it is and as latin-1.
 _BYTE_ORDER_MARKS = ("\ufeff", "\u00ef\u00bb\u00bf")
-# 56, and 56.0: programs that know no missing integer write them so.
-_WHOLE = re.compile(r"([+-]?\d+)(\.0*)?", re.ASCII)
+# 56, and 56.0: programs that know no missing integer write them so; and 1,234, which reports for people have.
+_WHOLE = re.compile(r"([+-]?(?:\d+|\d{1,3}(?:,\d{3})+))(\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"([+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?)%?", re.ASCII)
+# 2021-01, as the first of its days.
+_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
+#: What stands in a column of numbers where there is none.
+_NOTHING = ("", "-")
 _EXPECTED = {
     ColumnType.INT32: "a whole number",
     ColumnType.INT64: "a whole number",
@@ -44,6 +49,19 @@ class _Line:
     fields: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Made:
+    """A column that no file has: it is made of others, which need not be among the table's.
+
+    Attributes:
+        of: The columns that are read for it.
+        by: Makes its values of theirs, or raises ValueError.
+    """
+
+    of: tuple[Column, ...]
+    by: Callable[..., pa.Array[Any]]
+
+
 class _UnfitError(Exception):
     """Why a file is not what its contract says, and what to do about it if that is not the contract's fault."""
 
@@ -52,7 +70,7 @@ class _UnfitError(Exception):
         self.cause, self.fix = cause, fix
 
 
-def read_reference_file(contract: ReferenceContract, raw: RawFile) -> pa.Table:
+def read_reference_file(contract: ReferenceContract, raw: RawFile, made: Mapping[str, Made] | None = None) -> pa.Table:
     """Read a reference table's file: see `read_reference_text`.
 
     Raises:
@@ -64,19 +82,23 @@ def read_reference_file(contract: ReferenceContract, raw: RawFile) -> pa.Table:
     if (size := max(raw.bytes, text.bytes)) > LARGEST_FILE:
         raise _refusal(contract, url, _UnfitError(f"it has {size:,} bytes; {LARGEST_FILE:,} are read at most"))
     plain = b"".join(plain_blocks(raw.path, text, raw.encoding)).decode()
-    return read_reference_text(contract, plain, url)
+    return read_reference_text(contract, plain, url, made)
 
 
-def read_reference_text(contract: ReferenceContract, text: str, url: str) -> pa.Table:
+def read_reference_text(
+    contract: ReferenceContract, text: str, url: str, made: Mapping[str, Made] | None = None
+) -> pa.Table:
     """Read a reference table from the text of its CSV.
 
     Columns are found by name, and others passed over. Every text stays as it is: "N/A" is a borough's name here, not a
-    null. Lines without any value are no rows.
+    null. A number may have separators of thousands or a percent sign; a dash is none. Lines without any value are no
+    rows.
 
     Args:
         contract: The table's contract.
         text: The whole text, with the line ends it was published with.
         url: Where it is from, for the error.
+        made: Column -> how it is made, where the file does not have it.
 
     Raises:
         TaxiPlatformError: The text does not have the contract's columns, types or number of rows; or a row lacks the
@@ -84,8 +106,19 @@ def read_reference_text(contract: ReferenceContract, text: str, url: str) -> pa.
     """
     try:
         header, lines = _lines(text)
-        columns = {column.name: _values(column, header, lines) for column in contract.columns}
-        _require_rows_told_apart(contract, columns[contract.key], lines)
+
+        def values(column: Column) -> pa.Array[Any]:
+            if (how := (made or {}).get(column.name)) is not None:
+                try:
+                    return how.by(*(_values(it, header, lines) for it in how.of))
+                except ValueError as error:
+                    raise _UnfitError(
+                        f"{column.name} cannot be made of its {' and '.join(it.name for it in how.of)}: {error}"
+                    ) from error
+            return _values(column, header, lines)
+
+        columns = {column.name: values(column) for column in contract.columns}
+        _require_rows_told_apart(contract, [columns[key] for key in contract.keys], len(lines))
     except _UnfitError as error:
         raise _refusal(contract, url, error) from error
     return pa.table(columns)
@@ -127,15 +160,17 @@ def _values(column: Column, header: _Line, lines: Sequence[_Line]) -> pa.Array[A
         _UnfitError: It is not in the file; a row has no field for it, or two that differ; a value does not convert.
     """
     texts = list(_texts(column, header, lines))
-    if column.type is not ColumnType.STRING:
+    is_text = column.type is ColumnType.STRING
+    if not is_text:
         texts = [text.strip() for text in texts]
     if column.required:
-        empty = [line.number for line, text in zip(lines, texts, strict=True) if not text.strip()]
+        nothing = ("",) if is_text else _NOTHING
+        empty = [line.number for line, text in zip(lines, texts, strict=True) if text.strip() in nothing]
         if empty:
             raise _UnfitError(f"{column.name} is empty in {_listed('line', empty)}", "fill it in, or remove the lines")
-    if column.type is ColumnType.STRING:
+    if is_text:
         return pa.array(texts, pa.string())
-    values = [_plain(column.type, text) if text else None for text in texts]
+    values = [_plain(column.type, text) if text not in _NOTHING else None for text in texts]
     try:
         return pa.array(values, pa.string()).cast(column.type.arrow)
     except pa.ArrowInvalid:
@@ -171,10 +206,13 @@ def _texts(column: Column, header: _Line, lines: Sequence[_Line]) -> Iterator[st
 
 def _plain(kind: ColumnType, text: str) -> str:
     """A value as Arrow casts it; one that is of another form stays as it is, or becomes what Arrow refuses."""
-    if kind not in (ColumnType.INT32, ColumnType.INT64):
-        return text
-    whole = _WHOLE.fullmatch(text)
-    return whole[1].removeprefix("+") if whole else f"not whole: {text}"  # Arrow takes 0x38 for a number
+    if kind in (ColumnType.INT32, ColumnType.INT64):
+        whole = _WHOLE.fullmatch(text)
+        # Arrow takes 0x38 for a number.
+        return whole[1].removeprefix("+").replace(",", "") if whole else f"not whole: {text}"
+    if kind is ColumnType.FLOAT64 and (number := _NUMBER.fullmatch(text)):
+        return number[1].replace(",", "")
+    return f"{text}-01" if kind is ColumnType.DATE and _MONTH.fullmatch(text) else text
 
 
 def _fits(column: Column, value: str | None) -> bool:
@@ -185,23 +223,24 @@ def _fits(column: Column, value: str | None) -> bool:
     return True
 
 
-def _require_rows_told_apart(contract: ReferenceContract, keys: pa.Array[Any], lines: Sequence[_Line]) -> None:
+def _require_rows_told_apart(contract: ReferenceContract, keys: Sequence[pa.Array[Any]], rows: int) -> None:
     """Refuse keys that repeat, and a number of rows that is not the contract's."""
-    values: Sequence[object] = keys.to_pylist()
-    times = Counter(value.strip() if isinstance(value, str) else value for value in values)
-    again = {key: count for key, count in times.items() if count > 1}
-    amiss = f"it has {len(lines):,} rows, not {contract.rows:,}" if len(lines) != contract.rows else ""
+    parts = [[it.strip() if isinstance(it, str) else it for it in key.to_pylist()] for key in keys]
+    times = Counter(zip(*parts, strict=True))
+    again = {" ".join(map(str, key)): count for key, count in times.items() if count > 1}
+    amiss = f"it has {rows:,} rows, not {contract.rows:,}" if contract.rows not in (rows, None) else ""
     if again:
         first = [f"{key} ({count} times)" for key, count in list(again.items())[:_NAMED]]
         more = f" and {len(again) - _NAMED:,} more" if len(again) > _NAMED else ""
+        within = f" within a {contract.key_within}" if contract.key_within else ""
         raise _UnfitError(
-            f"{contract.key} must not repeat, and {len(again):,} of its values are there more than once: "
+            f"{contract.key} must not repeat{within}, and {len(again):,} of its values are there more than once: "
             f"{', '.join(first)}{more}{f'; {amiss}' if amiss else ''}",
-            f"give each {contract.key} one line, as the table TLC publishes has it (TAXI_SOURCE=web), then materialize "
-            f"{contract.table} again",
+            f"give each {contract.key} one line{within}, as the table TLC publishes has it (TAXI_SOURCE=web), then "
+            f"materialize {contract.table} again",
         )
-    if amiss:
-        raise _UnfitError(amiss)
+    if amiss or not rows:
+        raise _UnfitError(amiss or "it has no rows")
 
 
 def _refusal(contract: ReferenceContract, url: str, error: _UnfitError) -> TaxiPlatformError:

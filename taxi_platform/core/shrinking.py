@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from taxi_platform.core.catalog.published import is_of_the_catalogue, published_rows
+from taxi_platform.core.catalog.published import NOTHING, Counts, is_of_the_catalogue, published_rows
 from taxi_platform.core.findings import Figure, Finding
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile
@@ -102,19 +102,22 @@ def month_fits_those_beside(now: Lineage, beside: int | None) -> Finding:
     )
 
 
-def rows_beside(month: Month, now: Lineage, near: Mapping[Month, Lineage]) -> int | None:
+def rows_beside(month: Month, now: Lineage, near: Mapping[Month, Lineage], counted: Counts = NOTHING) -> int | None:
     """Rows of the lesser of the months right before and after; None where nothing is known of either.
 
     Args:
         month: The month between them.
         now: Of it; if it is TLC's own file, TLC's catalogue stands in for what is not here.
         near: Of the months that are here.
+        counted: Rows of TLC's files that are newer than its catalogue.
     """
     rows = list[int]()
     for it in (month.previous, month.next):
         if it in near:
             rows.append(near[it].rows_in)
-        elif is_of_the_catalogue(now.edition, now.source_url) and (published := published_rows(now.dataset, it)):
+        elif is_of_the_catalogue(now.edition, now.source_url) and (
+            published := published_rows(now.dataset, it, counted)
+        ):
             rows.append(published)
     return min(filter(None, rows), default=None)
 

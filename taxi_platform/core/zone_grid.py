@@ -28,7 +28,7 @@ OUTSIDE = 265
 CELL = 0.0002
 #: Degrees by which a border may miss a cell and still count as running through it: a tenth of a millimetre.
 _NEAR = 1e-9
-#: What stands in the grid for a cell that a border runs through.
+#: What stands, while the grid is made, for a cell that a border runs through; in the end it is a number of its own.
 _BORDER = -1
 
 Places = NDArray[np.float64]
@@ -62,10 +62,10 @@ class ZoneGrid:
         columns, rows = self._cells(longitudes, latitudes)
         is_here = (columns >= 0) & (columns < self._columns) & (rows >= 0) & (rows < self._rows)
         cells = np.where(is_here, rows * self._columns + columns, 0).astype(np.int64)  # the first cell is outside
-        zones = self._grid[cells].astype(np.int32)
-        (asked,) = np.nonzero(zones == _BORDER)
+        zones = self._grid[cells]
+        (asked,) = np.nonzero(zones < 0)
         if len(asked):
-            zones[asked] = self._exactly(longitudes[asked], latitudes[asked], cells[asked])
+            zones[asked] = self._exactly(longitudes[asked], latitudes[asked], _BORDER - zones[asked])
         return zones
 
     def _cells(self, longitudes: Places, latitudes: Places) -> tuple[Places, Places]:
@@ -75,11 +75,10 @@ class ZoneGrid:
             rows = np.floor((latitudes - self._south) / CELL)
         return columns, rows
 
-    def _exactly(self, longitudes: Places, latitudes: Places, cells: NDArray[np.int64]) -> Zones:
-        """The zone of each place, by its shape; `cells` have a border in them."""
-        first, number = self._near_cells
-        places = np.searchsorted(first[:, 0], cells)
-        begin, count = first[places, 1], first[places, 2]
+    def _exactly(self, longitudes: Places, latitudes: Places, cells: Zones) -> Zones:
+        """The zone of each place, by its shape; `cells` are numbers of those that a border runs through."""
+        _, first, number = self._near_cells
+        begin, count = first[cells].T
         zones = np.full(len(cells), OUTSIDE, dtype=np.int32)
         (open_,) = np.nonzero(count)
         for turn in range(int(count.max(initial=0))):  # the zones near a cell in the order of their numbers
@@ -91,9 +90,9 @@ class ZoneGrid:
         return zones
 
     @cached_property
-    def _grid(self) -> NDArray[np.int16]:
-        """The zone of each cell, row by row from the south-west, or `_BORDER`."""
-        grid = np.zeros(self._columns * self._rows, dtype=np.int16)
+    def _grid(self) -> Zones:
+        """The zone of each cell, row by row from the south-west; `_BORDER` less its number for one with a border."""
+        grid = np.zeros(self._columns * self._rows, dtype=np.int32)
         grid[self._borders[0]] = _BORDER
         # Cells side by side in a row that no border parts are in the same zone: one of them is asked for all.
         is_new = np.ones(len(grid), dtype=bool)
@@ -103,13 +102,16 @@ class ZoneGrid:
         runs_of_one = runs[grid[runs] != _BORDER]
         longitudes = self._west + (runs_of_one % self._columns + 0.5) * CELL
         latitudes = self._south + (runs_of_one // self._columns + 0.5) * CELL
-        zones = np.full(len(runs), _BORDER, dtype=np.int16)
+        zones = np.full(len(runs), _BORDER, dtype=np.int32)
         zones[grid[runs] != _BORDER] = self._inside(longitudes, latitudes)
-        return np.repeat(zones, np.diff(runs, append=len(grid)))
+        grid = np.repeat(zones, np.diff(runs, append=len(grid)))
+        there = self._near_cells[0]
+        grid[there] = _BORDER - np.arange(len(there))
+        return grid
 
-    def _inside(self, longitudes: Places, latitudes: Places) -> NDArray[np.int16]:
+    def _inside(self, longitudes: Places, latitudes: Places) -> Zones:
         """The zone of each of some places: every shape is asked of those within its bounds."""
-        zones = np.full(len(longitudes), OUTSIDE, dtype=np.int16)
+        zones = np.full(len(longitudes), OUTSIDE, dtype=np.int32)
         order = np.argsort(latitudes, kind="stable")
         by_latitude = latitudes[order]
         for number, shape in zip(self._numbers[::-1], self._shapes[::-1], strict=True):  # the first has the last word
@@ -120,8 +122,8 @@ class ZoneGrid:
         return zones
 
     @cached_property
-    def _near_cells(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each cell with a border: the cell, where the places of the zones near it begin, and how many there are.
+    def _near_cells(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The cells with a border, where the places of the zones near each begin and how many there are, and these.
 
         A zone that reaches into a cell with a border either has a border in it, or has all of it: both are found.
         """
@@ -136,7 +138,7 @@ class ZoneGrid:
         )
         owners, numbers = np.divmod(pairs, len(self._shapes))
         there, begin, count = np.unique(owners, return_index=True, return_counts=True)
-        return np.stack([there, begin, count], axis=1), numbers
+        return there, np.stack([begin, count], axis=1), numbers
 
     @cached_property
     def _borders(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -94,7 +94,10 @@ class ParquetIOManager(dg.IOManager):
         layer, table = context.asset_key.path
         files = MonthFiles(self._data_dir, self._catalog.of_table(table).dataset, month)
         name = name_handed_on(context, month)
-        file = self._made_here(context, files, layer) if name is None else ParquetFile(files.path(layer))
+        file = ParquetFile(files.path(layer))
+        # A run that goes on after a failure may do so on another machine, which has not what the first one made.
+        if name is None or not file.path.exists():
+            file = self._made_here(context, files, layer)
         if not file.path.exists():
             about = f"{'/'.join(context.asset_key.path)} {month}"
             raise TaxiPlatformError("the file is not here", about=about, where=file.uri, fix="materialize it")

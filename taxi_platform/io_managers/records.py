@@ -8,3 +8,5 @@ STORE = "store"
 DIFFERENCE = "difference to the edition before"
 #: Of an object in the lake, and of a load: SHA-256 of the raw file its rows come from.
 RAW_SHA256 = "raw SHA-256"
+#: Of a cleaned month, and of its object in the lake: the fingerprint of its rows (docs/fingerprint.md).
+FINGERPRINT = "fingerprint"

@@ -67,14 +67,16 @@ class ReferenceIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pa.Table) -> None:
         """Make `obj` the table's only rows."""
-        with reported(self._catalog.zones.table):
-            rows = self._warehouse.replace_reference(self._catalog.zones, obj)
+        contract = self._catalog.references[context.asset_key.path[-1]]
+        with reported(contract.table):
+            rows = self._warehouse.replace_reference(contract, obj)
         context.add_output_metadata({"dagster/row_count": rows})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The table's rows."""
-        with reported(self._catalog.zones.table):
-            return _load(self._warehouse.read_reference(self._catalog.zones), context, self._spill_to)
+        contract = self._catalog.references[context.asset_key.path[-1]]
+        with reported(contract.table):
+            return _load(self._warehouse.read_reference(contract), context, self._spill_to)
 
 
 def _load(rows: pa.Table, context: dg.InputContext, spill_to: Path) -> Any:

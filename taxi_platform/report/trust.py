@@ -14,6 +14,7 @@ from taxi_platform.core.lake import Lake
 from taxi_platform.core.lake.layers import editions_held
 from taxi_platform.core.month import Month
 from taxi_platform.core.rejects import rejects
+from taxi_platform.io_managers.records import FINGERPRINT
 from taxi_platform.judged_again import answers_of, is_judged
 from taxi_platform.resources import WorkspaceResource
 
@@ -40,6 +41,7 @@ class Trust:
         raw: The SHA-256 of TLC's file.
         fetched: When it was fetched.
         editions: How many different files of the month the lake keeps.
+        fingerprint: Of the rows that were kept; empty where nobody made one.
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class Trust:
     raw: str
     fetched: str
     editions: int
+    fingerprint: str = ""
 
 
 def trust_of(instance: dg.DagsterInstance, workspace: WorkspaceResource, lake: Lake, catalog: Catalog) -> list[Trust]:
@@ -94,6 +97,7 @@ def _of_dataset(
                 raw=told.get("SHA-256", ""),
                 fetched=told.get("fetched at", ""),
                 editions=editions[month],
+                fingerprint=made.told.get(FINGERPRINT, ""),
             )
         )
     return found

@@ -56,7 +56,16 @@ def rows_everywhere(platform: Platform) -> dict[str, int]:
 ALL_NEW = dict.fromkeys(("cleaned", "lake", "table"), NEW_ROWS)
 
 
-@pytest.mark.parametrize("point", [SCANNING, CLEANED, CHECKING, TO_LAKE, TO_TABLE, LOADED], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "point",
+    [
+        CLEANED,
+        TO_LAKE,
+        TO_TABLE,
+        *(pytest.param(it, marks=pytest.mark.campaign) for it in (SCANNING, CHECKING, LOADED)),
+    ],
+    ids=lambda it: it.name,
+)
 def test_an_older_run_stores_nothing_more_once_a_newer_one_has_replaced_the_month(
     platform: Platform, point: Point
 ) -> None:
@@ -71,7 +80,11 @@ def test_an_older_run_stores_nothing_more_once_a_newer_one_has_replaced_the_mont
     assert rows_everywhere(platform) == ALL_NEW
 
 
-@pytest.mark.parametrize("point", [CHECKING, TO_LAKE, TO_TABLE], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "point",
+    [CHECKING, *(pytest.param(it, marks=pytest.mark.campaign) for it in (TO_LAKE, TO_TABLE))],
+    ids=lambda it: it.name,
+)
 def test_a_newer_run_that_has_checked_its_rows_ends_with_those_whatever_an_older_one_does_meanwhile(
     platform: Platform, point: Point
 ) -> None:

@@ -86,9 +86,9 @@ def test_a_warehouse_that_is_refused_for_a_day_is_whole_again_by_itself_after_fe
         publish(source, 7, month)
     with refused(automation.platform):
         assert outcomes(automation.tick(PUBLICATIONS)) == [False] * 3
-        for _ in range(24 * 12):  # a look every five minutes
+        for _ in range(24 * 3):
             assert not any(outcomes(automation.tick(ARRIVALS)))
-            automation.clock.at += timedelta(minutes=5)
+            automation.clock.at += timedelta(minutes=20)
         assert len(runs_of(automation.platform, LOAD)) == 3 * 3  # now, after an hour, after six more
     while automation.clock.at.day < 18:
         automation.tick(ARRIVALS)
@@ -162,12 +162,12 @@ def test_into_another_warehouse_every_month_is_loaded_though_the_records_say_it_
     assert back.tick(ARRIVALS) == []
 
 
-@pytest.mark.parametrize("names_its_store", [True, False])
+@pytest.mark.parametrize("names_its_store", [True, pytest.param(False, marks=pytest.mark.campaign)])
 def test_another_warehouse_is_filled_a_bounded_number_of_months_at_a_time(
     automation: Automation, tmp_path: Path, names_its_store: bool
 ) -> None:
     platform = automation.platform
-    months = Month(2018, 1).until(Month(2024, 12))
+    months = Month(2020, 1).until(Month(2024, 12))
     for month in months:
         bring(platform, "green", month)
     versions = open_lake(str(platform.data_dir / "lake"), tmp_path).versions(platform.catalog.trips["green"])
@@ -184,7 +184,7 @@ def test_another_warehouse_is_filled_a_bounded_number_of_months_at_a_time(
         for month in asked[-1]:
             start(platform, LOAD, month)  # it is under way, and is not asked for again
         assert len({it.run_key for it in requests}) == len(requests)
-    assert [len(it) for it in asked] == [50, 34, 0, 0]
+    assert [len(it) for it in asked] == [50, 10, 0, 0]
     assert [it for tick in asked for it in tick] == [str(it) for it in reversed(months)]
 
 

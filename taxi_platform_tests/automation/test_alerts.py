@@ -13,12 +13,14 @@ import pytest
 import yaml
 
 from real_servers.postgres import PostgresServer
-from taxi_platform.automation import alerts
+from taxi_platform.automation import alerts, telling
 from taxi_platform.automation.alerts import QUIET
 from taxi_platform.automation.jobs import build_jobs
+from taxi_platform.automation.telling import MOST_SINGLE, Taken, send
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
 from taxi_platform.definitions import build_definitions
+from taxi_platform.resources import AlertsResource
 from taxi_platform.settings import Settings
 from taxi_platform_tests.assets.platform import Platform
 from taxi_platform_tests.automation.endless import endless_job
@@ -179,7 +181,8 @@ def test_what_somebody_chose_in_the_ui_is_told_by_its_dataset(
 
 def test_the_platforms_own_jobs_name_their_dataset() -> None:
     tags = {job.name: job.tags for job in build_jobs(load_catalog())}
-    for of_none in ("taxi_zones_job", "taxi_zone_shapes_job", "marts_job", "page_job", "report_job"):
+    references = ("references_job", "taxi_zones_job", "taxi_zone_shapes_job", "tlc_reports_job")
+    for of_none in (*references, "marts_job", "page_job", "report_job"):
         assert tags.pop(of_none) in (None, {})
     assert {name: (it or {})["taxi/dataset"] for name, it in tags.items()} == {
         name: name.split("_")[0] for name in tags
@@ -209,6 +212,51 @@ def test_nobody_hears_twice_of_a_cause_in_the_quiet_period(
     run(instance, fails="raw")
     watch.look()
     assert len(endpoint.news()) == 1
+
+
+def test_after_many_messages_what_is_new_waits_unless_there_is_too_much_of_it() -> None:
+    memory, at = alerts.Memory(since=0), 1_700_000_000.0
+    memory.sent = [at] * MOST_SINGLE
+    assert memory.has_to_wait(50, at)
+    assert not memory.has_to_wait(51, at)
+    assert not memory.has_to_wait(50, at + alerts.GATHERING.total_seconds())
+
+
+def test_that_alerts_were_given_up_is_told_once_also_by_a_look_that_is_done_again(
+    instance: dg.DagsterInstance, endpoint: Endpoint
+) -> None:
+    services = AlertsResource(urls=endpoint.url(), ui_url="http://ui:3000")
+    for _ in range(2):  # killed before its cursor was kept, it knows of them still
+        assert send(services, [], Taken.of(instance, 7), {"0": 3})[0] == []
+    assert endpoint.titles() == ["3 alerts were given up"]
+    send(services, [], Taken.of(instance, 8), {"0": 3})
+    assert endpoint.titles() == ["3 alerts were given up"], "another look has others to tell of"
+
+
+def test_what_cannot_be_sent_in_the_time_a_look_has_waits(
+    instance: dg.DagsterInstance, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_SENDING_SECONDS", -1.0)
+    queue = [(alerts.Alert("green 2021-01", "step raw", "why"), [0])]
+    services = AlertsResource(urls=endpoint.url(), ui_url="http://ui:3000")
+    assert send(services, queue, Taken.of(instance, 1), {}) == (queue, 0)
+    assert endpoint.news() == []
+
+
+def test_the_quiet_period_ends_with_its_last_second() -> None:
+    memory, alert, began = alerts.Memory(since=0), alerts.Alert("green 2021-01", "step raw", "why"), 1_700_000_000.0
+    ends = began + QUIET.total_seconds()
+    told = [bool(memory.failed(alert, set(), {"raw"}, at)) for at in (began, ends - 1, ends, ends + 1)]
+    assert told == [True, False, True, False]
+
+
+def test_a_failure_that_nobody_heard_of_is_forgotten_when_it_has_recovered() -> None:
+    memory, alert, began = alerts.Memory(since=0), alerts.Alert("green 2021-01", "step raw", "why"), 1_700_000_000.0
+    assert memory.failed(alert, set(), {"raw"}, began)
+    assert memory.succeeded(alert.about, {"raw"}, "well")
+    assert not memory.failed(alert, set(), {"raw"}, began + 60), "so soon after, it waits"
+    assert not memory.succeeded(alert.about, {"raw"}, "well")
+    assert not memory.overdue(began + QUIET.total_seconds()), "and there is nothing left to tell"
 
 
 def test_of_a_month_that_is_asked_for_until_it_arrives_nobody_hears_twice_of_the_same_cause(

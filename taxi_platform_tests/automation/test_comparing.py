@@ -104,7 +104,7 @@ def watch(backfills: Backfills, endpoint: Endpoint) -> Watch:
     return watch
 
 
-@pytest.mark.parametrize("of_the_ui", [False, True])
+@pytest.mark.parametrize("of_the_ui", [False, pytest.param(True, marks=pytest.mark.campaign)])
 def test_the_newest_month_that_lost_nearly_all_of_its_rows_is_found_when_the_backfill_ends_though_nobody_follows_it(
     backfills: Backfills, *, of_the_ui: bool
 ) -> None:

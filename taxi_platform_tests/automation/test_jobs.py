@@ -21,6 +21,7 @@ DATASETS = ["yellow", "green", "fhv", "fhvhv"]
         ),
         *((f"{it}_to_lake_job", {*CHECKS["raw"], *CHECKS["cleaned"], *CHECKS["lake"]}) for it in DATASETS),
         *((f"{it}_to_warehouse_job", {*CHECKS["warehouse"]}) for it in DATASETS),
+        *((f"{it}_verify_job", {"table_matches_lake"}) for it in DATASETS),
         ("taxi_zones_job", set()),
     ],
 )

@@ -1,7 +1,7 @@
 """The schedules: the safety net, once a month, in New York's time."""
 
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -9,11 +9,14 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from taxi_platform.automation.schedules import turn_of
 from taxi_platform.automation.sensors import NEW_YORK
+from taxi_platform.core.lake import open_lake
+from taxi_platform.core.lake.layers import MonthLayers
 from taxi_platform.core.month import Month
 from taxi_platform.definitions import build_definitions
 from taxi_platform.settings import Settings
-from taxi_platform_tests.assets.platform import Platform
+from taxi_platform_tests.assets.platform import Platform, checks_of
 from taxi_platform_tests.automation.ticks import Automation, report, start
 from taxi_platform_tests.core.source.server import Answer, Server, StoredFile, running_server
 
@@ -88,6 +91,45 @@ def test_a_month_that_is_due_and_not_published_is_a_skip_that_says_so(automation
     assert requested(automation) == ["2025-07"]
 
 
+def test_a_month_that_is_pinned_is_not_run(automation: Automation, server: Server) -> None:
+    publish(server, "2025-06", "2025-07", "2025-08")
+    lake = open_lake(str(automation.platform.data_dir / "lake"), automation.platform.data_dir / ".lake")
+    for month in ("2025-06", "2025-07", "2025-08"):
+        layers = MonthLayers(lake, "green", Month.parse(month))
+        layers.choose("0" * 64, pinned=month != "2025-07")
+    assert requested(automation) == ["2025-07"]
+    report(automation.platform, "warehouse", "green", "2025-07")
+    assert automation.scheduled(GREEN, DECEMBER).skip_message == (
+        "every month due is here, or on its way; pinned: 2025-06, 2025-08"
+    )
+
+
+def test_every_month_of_the_table_is_verified_in_as_few_weeks_as_can_be() -> None:
+    months = Month(2020, 1).until(Month(2020, 11))
+    sunday = date(2025, 12, 21)
+    weeks = [turn_of(months, sunday + timedelta(weeks=it)) for it in range(4)]
+    assert sorted(it for week in weeks for it in week) == months
+    assert max(map(len, weeks)) == 3
+    assert turn_of(months, sunday + timedelta(weeks=4)) == weeks[0] == turn_of(months, sunday + timedelta(days=3))
+    assert turn_of([], sunday) == []
+
+
+def test_a_week_verifies_months_that_are_there_and_finds_one_that_was_changed(tmp_path: Path) -> None:
+    automation = Automation(Platform(tmp_path / "data", sample_rows=50, is_kept=True))
+    automation.platform.run(JOB, "2021-01")
+    day = datetime(2025, 12, 21, 4, tzinfo=NEW_YORK)
+    (run,) = automation.scheduled_runs("green_verify_weekly", day)
+    assert checks_of(run) == {"table_matches_lake": True}
+    assert automation.scheduled_runs("green_verify_weekly", day) == []
+
+    automation.platform.sql("UPDATE taxi.green_trips SET fare_amount = fare_amount + 1 WHERE rowid = 7")
+    (run,) = automation.scheduled_runs("green_verify_weekly", day + timedelta(weeks=1))
+    assert checks_of(run) == {"table_matches_lake": False}
+    assert not run.success
+    skipped = automation.scheduled("yellow_verify_weekly", day).skip_message
+    assert skipped == "no month is in the table that no run is at work on"
+
+
 def test_months_that_are_on_their_way_are_left_alone(automation: Automation, server: Server) -> None:
     publish(server, "2025-06", "2025-07", "2025-08")
     start(automation.platform, JOB, "2025-06")
@@ -133,7 +175,7 @@ def test_a_year_without_sensors_brings_every_month_once(tmp_path: Path) -> None:
     assert asked == [str(it) for it in Month(2024, 1).until(Month(2025, 1))]
 
 
-@pytest.mark.parametrize(("name", "hour"), [(GREEN, 6), ("taxi_zones_monthly", 5)])
+@pytest.mark.parametrize(("name", "hour"), [(GREEN, 6), ("taxi_zones_monthly", 5), ("tlc_reports_monthly", 4)])
 def test_a_schedule_keeps_new_yorks_hours_also_when_the_clocks_change(name: str, hour: int) -> None:
     found = times(name, datetime(2025, 1, 1, tzinfo=NEW_YORK), 12)
     assert [(it.day, it.hour, it.minute) for it in found] == [(20, hour, 0)] * 12
@@ -164,13 +206,19 @@ def test_what_is_on_by_itself_is_a_setting(
     assert {it.default_status for it in repository.sensor_defs if it.name != "housekeeping"} == {sensors}
     assert {it.default_status for it in repository.schedule_defs} == {schedules}
     datasets = ["yellow", "green", "fhv", "fhvhv"]
-    assert {it.name for it in repository.schedule_defs} == {*(f"{it}_monthly" for it in datasets), "taxi_zones_monthly"}
+    assert {it.name for it in repository.schedule_defs} == {
+        *(f"{it}_monthly" for it in datasets),
+        *(f"{it}_verify_weekly" for it in datasets),
+        "taxi_zones_monthly",
+        "tlc_reports_monthly",
+    }
 
 
-def test_the_zones_are_fetched_every_month(automation: Automation) -> None:
-    (request,) = automation.scheduled("taxi_zones_monthly", DECEMBER).run_requests or []
+@pytest.mark.parametrize("name", ["taxi_zones", "tlc_reports"])
+def test_the_zones_and_tlcs_reports_are_fetched_every_month(automation: Automation, name: str) -> None:
+    (request,) = automation.scheduled(f"{name}_monthly", DECEMBER).run_requests or []
     assert request.partition_key is None
-    assert automation.repository.get_schedule_def("taxi_zones_monthly").job_name == "taxi_zones_job"
+    assert automation.repository.get_schedule_def(f"{name}_monthly").job_name == f"{name}_job"
 
 
 def times(name: str, since: datetime, count: int) -> list[datetime]:

@@ -28,7 +28,7 @@ from taxi_platform.automation import alerts
 from taxi_platform.automation.alerts import GATHERING, QUIET
 from taxi_platform.automation.lateness import evaluation_of
 from taxi_platform.automation.lateness import key_of as lateness_check_of
-from taxi_platform.automation.troubles import SILENT
+from taxi_platform.automation.troubles import SILENT, judged_again_of
 from taxi_platform.cli.silence import say_if_nobody_looks
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
@@ -93,10 +93,13 @@ def tick(
     name: str = "green_publications",
     kind: str = "SENSOR",
     status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE,
+    logged: list[str] | None = None,
+    age: timedelta = timedelta(0),
+    location: str = "taxi_platform",
 ) -> None:
-    """A tick as the daemon writes it down: it failed, if it says something."""
+    """A tick as the daemon writes it down: it failed, if it says something; what it has logged is under a key."""
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="taxi_platform.definitions")
-    place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name="taxi_platform")
+    place = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=location)
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "__repository__"), name)
     data = ScheduleInstigatorData("0 6 20 * *") if kind == "SCHEDULE" else None
     state = InstigatorState(origin, InstigatorType(kind), status, data)
@@ -110,7 +113,8 @@ def tick(
             name,
             state.instigator_type,
             TickStatus.FAILURE if says else TickStatus.SKIPPED,
-            datetime.now(UTC).timestamp(),
+            (datetime.now(UTC) - age).timestamp(),
+            log_key=logged,
             error=SerializableErrorInfo(f"ValueError: {says}\n", [], "ValueError") if says else None,
             selector_id=state.selector_id,
         )
@@ -172,16 +176,16 @@ def test_a_grave_check_that_blocks_nothing_is_told_as_a_failure(
 def test_many_months_that_warn_come_in_one_message_that_has_an_end(
     instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
 ) -> None:
-    for month in months(40):
+    for month in months(15):
         check(instance, f"columns are new in {month}: {'x' * 300}", month)
     fail(instance, "2020-01")
     watch.look()
     ((title, text),) = endpoint.news()
-    assert title == "41 alerts at once (failures: 1, warnings: 40)"
+    assert title == "16 alerts at once (failures: 1, warnings: 15)"
     first, *lines, more, link = text.splitlines()
     assert first.startswith("green 2020-01 failed: the run itself")
     assert len(text) < 2_100
-    assert more == f"and {40 - len(lines)} more"
+    assert more == f"and {15 - len(lines)} more"
     assert link == "http://ui:3000/runs"
     assert endpoint.gravities == ["failure"], "as grave as the gravest in it"
     watch.look()
@@ -198,13 +202,13 @@ def test_what_comes_month_by_month_is_gathered_once_many_messages_were_sent(
     watch.ahead += GATHERING
     watch.look()
     assert len(endpoint.news()) == 4, "few are told one by one"
-    for month in months(30)[9:]:
+    for month in months(20)[9:]:
         check(instance, "one column is new", month)
         watch.look()
     watch.ahead += GATHERING
     watch.look()
     *_, last = endpoint.titles()
-    assert last == "20 alerts at once (warnings: 20)"
+    assert last == "10 alerts at once (warnings: 10)"
 
 
 @pytest.mark.parametrize(("kind", "name"), [("SENSOR", "green_publications"), ("SCHEDULE", "green_monthly")])
@@ -234,6 +238,34 @@ def test_a_sensor_that_is_off_is_not_missed(instance: dg.DagsterInstance, watch:
     tick(instance, "no answer", status=InstigatorStatus.STOPPED)
     watch.look()
     assert endpoint.news() == []
+
+
+def test_of_an_installation_that_was_moved_what_it_was_before_is_not_told(
+    instance: dg.DagsterInstance, watch: Watch, endpoint: Endpoint
+) -> None:
+    tick(instance, "no answer", location="where_it_was", age=timedelta(hours=1))
+    tick(instance, "")
+    watch.look()
+    assert endpoint.news() == []
+
+
+def test_who_begins_to_look_gives_daemons_the_time_to_beat(instance: dg.DagsterInstance, endpoint: Endpoint) -> None:
+    watch = Watch(instance, endpoint.url())
+    ahead, watch.ahead = watch.ahead, -SILENT * 2
+    beat(instance, watch, "BACKFILL")
+    watch.ahead = ahead
+    watch.look()
+    assert endpoint.news() == []
+    watch.look()
+    assert endpoint.titles() == ["daemon BACKFILL is down"]
+
+
+def test_what_a_run_has_judged_is_the_runs_to_tell(instance: dg.DagsterInstance) -> None:
+    check(instance, "one column is new")
+    key = dg.AssetCheckKey(dg.AssetKey(["cleaned", "green_trips"]), "known_columns_only")
+    newest, states = judged_again_of(instance, [key], "http://ui:3000", 0)
+    assert newest > 0
+    assert states == []
 
 
 def test_a_daemon_that_is_down_is_told_once_and_that_it_is_back(

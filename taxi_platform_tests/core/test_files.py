@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from taxi_platform.core.errors import DiskFullError
-from taxi_platform.core.files import copy_hashed, publish, sha256_of, work_folder, write_text
+from taxi_platform.core.files import copy_hashed, link_or_copy, publish, sha256_of, work_folder, write_text
 from taxi_platform_tests.disks import disk
 
 NAME = "2020-11.parquet"
@@ -209,3 +210,47 @@ def test_a_copy_is_equal_and_its_hash_is_that_of_the_bytes(tmp_path: Path, size:
     expected = hashlib.sha256(source.read_bytes()).hexdigest()
     assert copy_hashed(source, target) == sha256_of(source) == sha256_of(target) == expected
     assert target.read_bytes() == source.read_bytes()
+
+
+def bytes_read() -> int:
+    """What this process has read so far, from disks or their caches."""
+    (line,) = (it for it in Path("/proc/self/io").read_text().splitlines() if it.startswith("rchar"))
+    return int(line.split()[1])
+
+
+def named_once_more(path: Path) -> Path:
+    """A file that was hashed, then linked, then moved, as a month's file is on its way to the lake."""
+    path.write_bytes(os.urandom(1_000_000))
+    time.sleep(0.05)  # older than a tick of the file system's clock
+    sha256_of(path)
+    link_or_copy(path, path.with_name("link"))
+    publish(path.with_name("link"), path.with_name("final"))
+    return path.with_name("final")
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="this system does not count what a process reads")
+def test_a_file_that_only_got_another_name_is_not_read_again(tmp_path: Path) -> None:
+    final = named_once_more(tmp_path / "file")
+    before = bytes_read()
+    known = sha256_of(final)
+    assert bytes_read() - before < 100_000
+    assert known == hashlib.sha256(final.read_bytes()).hexdigest()
+
+
+def test_a_file_that_was_changed_under_its_new_name_is_read_again_whatever_time_it_shows(tmp_path: Path) -> None:
+    final = named_once_more(tmp_path / "file")
+    shown = final.stat()
+    with final.open("r+b") as file:
+        file.write(b"other")
+    os.utime(final, ns=(shown.st_atime_ns, shown.st_mtime_ns))
+    assert sha256_of(final) == sha256_of(tmp_path / "file") == hashlib.sha256(final.read_bytes()).hexdigest()
+
+
+def test_a_file_that_was_changed_before_it_got_its_name_is_read_again(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(b"one")
+    time.sleep(0.05)
+    sha256_of(path)
+    path.write_bytes(b"two")
+    link_or_copy(path, link)
+    assert sha256_of(link) == hashlib.sha256(b"two").hexdigest()

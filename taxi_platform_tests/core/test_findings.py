@@ -15,7 +15,9 @@ import pytest
 
 from taxi_platform.core import engine, findings, trends
 from taxi_platform.core.catalog.model import RuleAction
+from taxi_platform.core.catalog.published import TLC_FILES
 from taxi_platform.core.findings import Profile
+from taxi_platform.core.fingerprint import Fingerprint, fingerprint_file
 from taxi_platform.core.measures import Measures, measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
@@ -380,20 +382,30 @@ def test_the_lake_holds_the_cleaned_file_byte_for_byte_or_it_is_told(month: Outc
 def test_a_table_that_agrees_with_the_lake_is_found_so_and_one_that_does_not_says_where(
     month: Outcome, tmp_path: Path
 ) -> None:
-    in_lake = measure_file(month.month.cleaned, YELLOW.stored_columns, tmp_path)
-    same = findings.table_matches_lake(in_lake, in_lake)
+    in_lake = fingerprint_file(month.month.cleaned, YELLOW.stored_columns, tmp_path)
+    assert in_lake.digits == month.month.cleaned.lineage.fingerprint
+    same = findings.table_matches_lake(in_lake, in_lake, list)
     assert same.holds
+    assert same.says == f"1 rows, fingerprint {in_lake.digits} in both"
     assert same.figures == {
         "rows in the table": 1,
         "rows in the lake": 1,
-        "columns compared": len(YELLOW.stored_columns),
+        "fingerprint of the table": in_lake.digits,
+        "fingerprint of the lake's object": in_lake.digits,
     }
 
-    in_table = Measures(rows=2, columns={**in_lake.columns, "extra": (1, Fraction(99))})
-    found = findings.table_matches_lake(in_table, in_lake)
+    in_table = Fingerprint(2, "0" * 15)
+    measured = measure_file(month.month.cleaned, YELLOW.stored_columns, tmp_path)
+    measures = Measures(rows=2, columns={**measured.columns, "extra": (1, Fraction(99))})
+    found = findings.table_matches_lake(in_table, in_lake, lambda: measures.differences(measured))
+    apart = f"fingerprint {'0' * 15} in the table, {in_lake.digits} in the lake"
     assert not found.holds
-    assert found.says == "2 rows against 1; extra: sum 99.0 against 3.0"
+    assert found.says == f"2 rows against 1; extra: sum 99.0 against 3.0 ({apart})"
     assert (found.figures["rows in the table"], found.figures["rows in the lake"]) == (2, 1)
+
+    swapped = findings.table_matches_lake(Fingerprint(1, "0" * 15), in_lake, list)
+    assert not swapped.holds
+    assert swapped.says == f"as many rows and the same sums, but values stand in other rows ({apart})"
 
 
 def in_the_table(rows: int, money: float) -> Measures:
@@ -578,3 +590,13 @@ def test_a_month_nothing_can_be_compared_with_is_not_judged(month: Outcome) -> N
     ):
         assert (found.holds, found.judged) == (True, False)
     assert trends.row_count_in_trend(LINEAGE, [LINEAGE]).judged
+
+
+def test_tlc_s_catalogue_stands_in_for_missing_months_of_tlc_s_own_file_and_of_no_other() -> None:
+    own = replace(LINEAGE, edition="parquet", source_url=f"{TLC_FILES}trip-data/yellow_tripdata_2021-01.parquet")
+    found = trends.row_count_in_trend(own, [], published=[9_000])
+    assert (found.judged, found.holds) == (True, False)
+    assert found.says == "1,000 rows, against 9,000 in the 1 months around it in TLC's catalogue"
+    for other in (LINEAGE, replace(own, source_url="file:///an_extract.parquet")):
+        assert not trends.row_count_in_trend(other, [], published=[9_000]).judged
+    assert trends.row_count_in_trend(own, [LINEAGE], published=[9_000]).holds, "what is here counts for more"

@@ -132,3 +132,4 @@ def test_a_month_is_compared_with_those_on_both_sides_or_with_what_tlc_published
     assert month_has_not_shrunk(of_rows(8), None, None, never_asked, 400).holds
     assert not month_has_not_shrunk(of_rows(7), None, None, never_asked, 400).holds
     assert month_has_not_shrunk(of_rows(1), None, None, never_asked, 99).holds, "so few are nobody's measure"
+    assert not month_has_not_shrunk(of_rows(1), None, None, never_asked, 100).holds

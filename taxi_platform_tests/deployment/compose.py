@@ -1,8 +1,9 @@
 """docker-compose.yaml without Docker: its very commands, with its environment, as processes of this machine.
 
-What a container would have to itself is replaced, and nothing else: the names of the services by 127.0.0.1, their ports
-by free ones, /data and /opt/dagster by folders, and the image's PATH by that of the tests. A process group stands for a
-container: what is killed is all of it.
+What a container would have to itself is replaced, and nothing else: the names of the services and the addresses they
+listen at by 127.0.0.1, where nobody else on the network reaches them, their ports by free ones, /data and /opt/dagster
+by folders, and the image's PATH by that of the tests. A process group stands for a container: what is killed is all of
+it.
 """
 
 from __future__ import annotations
@@ -201,6 +202,7 @@ class Deployment:
         if not isinstance(value, str):
             return value
         value = re.sub(r"(^|//|@)(postgres|code|gcs)(?=$|:\d)", r"\g<1>127.0.0.1", value)
+        value = "127.0.0.1" if value == "0.0.0.0" else value
         value = re.sub(r"(^|[:=])(\d{4})(?=$|[/ '])", lambda found: found[1] + self._port(found[2]), value)
         return re.sub(r"(^|//)/(data|opt/dagster|opt/taxi|run/secrets|run/passwords)(?=/|$)", self._folder, value)
 
@@ -227,7 +229,7 @@ def deployment(
     assert write_env(folder / ".env").returncode == 0
     written = {name: value or "" for name, value in dotenv_values(folder / ".env").items()}
     (folder / ".secrets").rename(folder / "secrets")
-    ports = {5432: postgres.port} | {port: free_port() for port in (3000, 4000, 9023)}
+    ports = {5432: postgres.port} | {port: free_port() for port in (3000, 4000, 9023, 9108)}
     placed = Deployment(folder, ports, written | environ, (postgres.binaries, postgres.data))
     placed.copy_files(overrides)
     try:

@@ -23,9 +23,26 @@ from taxi_platform.core.machine import RUN_BYTES
 from taxi_platform_tests.deployment.compose import BIN, COMPOSE_FILE, ROOT, compose_file, write_env
 from taxi_platform_tests.test_settings import VARIABLES
 
-PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login")}
-PROFILES = ["pgadmin", "login", "gcs"]
+PASSWORDS = {f"{name}_password" for name in ("postgres", "dagster", "warehouse", "pgadmin", "login", "broker")}
+PROFILES = {
+    "pgadmin": {"pgadmin"},
+    "login": {"login"},
+    "metrics": {"metrics"},
+    "gcs": {"gcs"},
+    "workers": {"broker", "worker"},
+}
+#: Of every machine: they are not among what the first machine needs.
+ON_MANY = {"broker", "worker"}
 SECRET = ("TAXI_SOURCE", "TAXI_WAREHOUSE_URL", "TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS")
+#: What whoever looks into the lake and at the disks is told, of the settings and of the accounts there.
+STORES = {"TAXI_DATA_DIR", "TAXI_LAKE_URL", "TAXI_WAREHOUSE_URL"}
+FILES_OF_STORES = {
+    "TAXI_WAREHOUSE_URL_FILE",
+    "TAXI_GCP_CREDENTIALS_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_STORAGE_ACCOUNT_KEY_FILE",
+    "AZURE_STORAGE_CONNECTION_STRING_FILE",
+}
 COMBINATIONS = [",".join(it) for count in range(len(PROFILES) + 1) for it in combinations(PROFILES, count)]
 #: The program itself: what its package puts beside Python returns 0 whatever becomes of it.
 DOCKER_COMPOSE = next(
@@ -58,14 +75,14 @@ def test_the_file_is_valid_by_the_compose_specification() -> None:
 
 def test_every_published_port_is_for_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 5
+    assert len(ports) == 7
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
 
 def test_every_image_is_of_one_version(services: dict[str, dict[str, Any]]) -> None:
     images = {service["image"] for service in services.values()}
     images |= {service["build"]["args"]["PYTHON_IMAGE"] for service in services.values() if "build" in service}
-    assert len(images) == 6
+    assert len(images) == 7
     assert images == set(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["x-images"].values())
     assert not re.findall(r"^FROM \S+:", DOCKERFILE, re.MULTILINE), "that one place says which"
     assert all(re.fullmatch(r"[\w/]+:\d+\.\d+(\.\d+)?(-\w+)*", image) for image in images), images
@@ -116,13 +133,17 @@ def test_no_service_may_do_or_take_more_than_it_needs(services: dict[str, dict[s
 def test_what_all_may_take_of_the_memory_fits_into_four_gigabytes(services: dict[str, dict[str, Any]]) -> None:
     units = {"m": 1, "g": 1024}
     taken = {name: int(it["mem_limit"][:-1]) * units[it["mem_limit"][-1]] for name, it in services.items()}
-    assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs"}) <= 4096
+    for other in ("pgadmin", "metrics"):  # with both it is more, as the page says
+        assert sum(taken[name] for name in services.keys() - ONE_SHOT - {"gcs", other} - ON_MANY) <= 4096
     instance = yaml.safe_load((ROOT / "deploy" / "compose" / "dagster.yaml").read_text(encoding="utf-8"))
     runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
     assert runs * RUN_BYTES + 224 * 2**20 <= taken["code"] * 2**20, "the months at once, and the server itself"
+    assert taken["worker"] * 2**20 >= 2 * RUN_BYTES + 224 * 2**20, "two months at once, and the worker itself"
 
 
-@pytest.mark.parametrize("name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "PGADMIN", "LOGIN", "GCS"])
+@pytest.mark.parametrize(
+    "name", ["POSTGRES", "CODE", "WEBSERVER", "DAEMON", "METRICS", "PGADMIN", "LOGIN", "GCS", "BROKER", "WORKER"]
+)
 def test_the_limits_are_what_env_says(environ: dict[str, str], name: str) -> None:
     said = {f"{name}_MEMORY": "123m", f"{name}_PIDS": "77", f"{name}_CPUS": "0.3"}
     service = compose_file(environ | said)["services"][name.lower()]
@@ -136,16 +157,17 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
     def who_reaches(name: str) -> set[str]:
         return {other for other, its in networks.items() if its & networks[name]} - {name}
 
-    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "gcs"}
-    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "pgadmin"}
+    assert who_reaches("code") == {"postgres", "migrate", "webserver", "daemon", "metrics", "gcs", "worker"}
+    assert who_reaches("postgres") == {"migrate", "code", "webserver", "daemon", "metrics", "pgadmin", "worker"}
+    assert who_reaches("broker") == {"webserver", "daemon", "worker"}
     assert who_reaches("pgadmin") == {"postgres", "login"}
-    assert who_reaches("login") == {"webserver", "pgadmin"}
+    assert who_reaches("login") == {"webserver", "metrics", "pgadmin"}
     assert {name for name in networks if file["services"][name].get("network_mode") == "none"} == {
         "passwords",
         "databases",
     }
     internal = {name for name, it in file["networks"].items() if it}
-    assert internal == {"storage", "execution", "tables"}
+    assert internal == {"storage", "execution", "tables", "broker"}
     for name, service in file["services"].items():
         assert networks[name] - internal or not service.get("ports"), f"{name}: Docker opens no port of such a network"
 
@@ -154,7 +176,9 @@ def test_only_what_must_reaches_the_code_server_and_the_databases(environ: dict[
 def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_secret(
     tmp_path: Path, profiles: str
 ) -> None:
-    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path)}
+    # And a shell that knows the lake's account, which other programs have it from.
+    account = {"AWS_SECRET_ACCESS_KEY": "hunter2aws", "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hunter2az"}
+    environ = {"COMPOSE_PROFILES": profiles, "PATH": os.defpath, "HOME": str(tmp_path), **account}
     assert write_env(tmp_path / ".env").returncode == 0
     command = [DOCKER_COMPOSE, "--file", COMPOSE_FILE, "--project-directory", tmp_path, "config"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
@@ -162,12 +186,17 @@ def test_every_combination_of_profiles_is_valid_to_compose_itself_and_shows_no_s
     assert not done.stderr, "and it has no doubts about it"
     services = yaml.safe_load(done.stdout)["services"]
     always = {"passwords", "postgres", "databases", "migrate", "code", "webserver", "daemon"}
-    assert services.keys() == always | {*filter(None, profiles.split(","))}
+    assert services.keys() == always.union(*(PROFILES[it] for it in profiles.split(",") if it))
     for name in PASSWORDS:
         assert (tmp_path / ".secrets" / name).read_text().strip() not in done.stdout
+    assert "hunter2" not in done.stdout
     environments = [it.get("environment", {}) for it in services.values()]
-    told = {name for it in environments for name in it if "PASSWORD" in name or "CREDENTIALS" in name}
+    secret = re.compile("PASSWORD|CREDENTIALS|ACCOUNT_KEY|CONNECTION_STRING|SECRET_ACCESS|SESSION_TOKEN")
+    told = {name for it in environments for name in it if secret.search(name)}
     assert all(name.endswith("_FILE") or name == "PASSWORDS" for name in told), told
+    assert all(
+        it.get("environment", {}).get("DAGSTER_HOME", "/opt/dagster") == "/opt/dagster" for it in services.values()
+    )
 
 
 def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path) -> None:
@@ -178,14 +207,38 @@ def test_without_what_make_env_writes_compose_refuses_and_says_so(tmp_path: Path
     assert "required variable SECRETS_DIR is missing a value: run make env first" in done.stderr
 
 
-def test_the_code_server_is_told_every_setting_and_no_other_service_is(services: dict[str, dict[str, Any]]) -> None:
+def test_the_code_server_is_told_every_setting_and_who_looks_at_the_stores_where_they_are(
+    services: dict[str, dict[str, Any]],
+) -> None:
     told = {
         name: {it for it in service.get("environment", {}) if it.startswith("TAXI_")}
         for name, service in services.items()
     }
     files = {f"{name}_FILE" for name in SECRET}
-    assert told.pop("code") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
+    told_of_stores = STORES | {it for it in FILES_OF_STORES if it.startswith("TAXI_")}
+    assert told.pop("metrics") == told.pop("webserver") == told_of_stores
+    assert told.pop("code") == told.pop("worker") == VARIABLES - {"TAXI_ALERT_URLS", "TAXI_GCP_CREDENTIALS"} | files
     assert set().union(*told.values()) == set()
+    for name in ("code", "worker", "metrics", "webserver"):
+        assert services[name]["environment"].keys() >= {*FILES_OF_STORES, "AZURE_STORAGE_ACCOUNT_NAME"}
+
+
+def test_with_workers_every_process_of_dagsters_has_their_settings(environ: dict[str, str]) -> None:
+    services = compose_file(environ | {"WORKERS": "yes"})["services"]
+    homes = {
+        name: it["environment"]["DAGSTER_HOME"]
+        for name, it in services.items()
+        if "DAGSTER_HOME" in it.get("environment", {})
+    }
+    assert homes.keys() == {"migrate", "code", "webserver", "daemon", "metrics", "worker"}
+    assert {*homes.values()} == {"/opt/dagster/workers"}
+    told, plain = (
+        yaml.safe_load((ROOT / "deploy" / "compose" / it).read_text(encoding="utf-8"))
+        for it in ("workers/dagster.yaml", "dagster.yaml")
+    )
+    assert {name for name in told if told[name] != plain[name]} == {
+        "compute_logs", "run_launcher", "run_monitoring", "concurrency",
+    }  # fmt: skip
 
 
 def test_what_env_says_of_a_setting_reaches_the_code_server(environ: dict[str, str]) -> None:
@@ -219,7 +272,7 @@ def test_what_is_stored_is_in_volumes_with_names(environ: dict[str, str]) -> Non
     mounted = {volume.split(":")[0] for service in file["services"].values() for volume in service.get("volumes", [])}
     assert {name for name in mounted if not name.startswith("./")} == file["volumes"].keys()
     files = [ROOT / name for name in mounted if name.startswith("./")]
-    assert len(files) == 7
+    assert len(files) == 8
     assert all(path.is_file() for path in files)
 
 
@@ -271,6 +324,30 @@ def test_make_env_moves_the_secrets_of_an_older_dot_env_into_files(tmp_path: Pat
         "TAXI_ALERT_URLS_FILE": str(folder / "alert_urls"),
         "TAXI_SOURCE": "tlc",
     } | {name: "1" for name in said if name.endswith("_CPUS")}
+
+
+def test_make_env_moves_the_account_of_a_lake_into_files_that_programs_of_this_machine_find_too(tmp_path: Path) -> None:
+    azure = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=k+/=="
+    said = ["AWS_ACCESS_KEY_ID=AKIA1", "export AWS_SECRET_ACCESS_KEY='se/c+ret'", "AWS_DEFAULT_REGION=eu-west-3"]
+    said += [f"AZURE_STORAGE_CONNECTION_STRING='{azure}'", "AZURE_STORAGE_ACCOUNT_NAME=a"]
+    (tmp_path / ".env").write_text("\n".join(said) + "\n")
+
+    for _ in range(2):  # and then there is nothing left to do
+        assert write_env(tmp_path / ".env").returncode == 0
+
+    folder = tmp_path / ".secrets"
+    assert (folder / "azure_connection_string").read_text() == f"{azure}\n"
+    left = dotenv_values(tmp_path / ".env")
+    assert {name: value for name, value in left.items() if name.startswith("A")} == {
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws_credentials"),
+        "AZURE_STORAGE_ACCOUNT_NAME": "a",
+        "AZURE_STORAGE_CONNECTION_STRING_FILE": str(folder / "azure_connection_string"),
+    }
+    read = "import boto3; it = boto3.Session().get_credentials(); print(it.access_key, it.secret_key)"
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)} | {name: value or "" for name, value in left.items()}
+    found = subprocess.run([BIN / "python", "-c", read], env=environ, capture_output=True, text=True)
+    assert found.stdout.split() == ["AKIA1", "se/c+ret"], found.stderr
 
 
 def test_make_env_says_which_of_two_different_passwords_is_in_doubt_and_changes_neither(
@@ -335,8 +412,14 @@ def test_the_image_says_its_version_and_revision_and_what_it_is_made_of(tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", ["deploy/compose/workspace.yaml", "deploy/compose/dagster.yaml", "deploy/compose/probe.py"]
+    "name",
+    [
+        "deploy/compose/workspace.yaml",
+        "deploy/compose/dagster.yaml",
+        "deploy/compose/workers/dagster.yaml",
+        "deploy/compose/probe.py",
+    ],
 )
 def test_the_image_has_the_files_its_commands_name(name: str) -> None:
-    assert re.search(rf"^COPY {name} (?:{name}|/opt/dagster/dagster.yaml)$", DOCKERFILE, re.MULTILINE)
+    assert re.search(rf"^COPY {name} (?:{name}|/opt/dagster/(workers/)?dagster.yaml)$", DOCKERFILE, re.MULTILINE)
     assert "!deploy/compose" in (ROOT / ".dockerignore").read_text(encoding="utf-8")

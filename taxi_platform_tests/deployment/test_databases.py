@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
+from real_servers.azure import AzureServer
 from real_servers.postgres import PostgresServer, postgres_server
+from real_servers.s3 import OWNER, S3Server
 from taxi_platform_tests.deployment.compose import ROOT, Deployment, deployment
 
 ODD = {"dagster": "d'\"\\ $(id) :x", "taxi": "-w@/%'; DROP DATABASE taxi; --"}
@@ -119,12 +121,54 @@ def test_a_secret_that_stands_in_the_dot_env_is_refused_by_name(taxi: Deployment
     assert "hunter2" not in done.stderr
 
 
+def test_an_account_that_no_container_would_see_is_refused_where_the_lake_needs_it(taxi: Deployment) -> None:
+    for lake, variable, file in (
+        ("s3://bucket", "AWS_SECRET_ACCESS_KEY", "aws_credentials"),
+        ("az://container", "AZURE_STORAGE_ACCOUNT_KEY", "azure_account_key"),
+        ("az://container", "AZURE_STORAGE_CONNECTION_STRING", "azure_connection_string"),
+    ):
+        taxi.environ |= {"TAXI_LAKE_URL": "", variable: "hunter2"}
+        assert taxi.run("passwords").returncode == 0, "another program's, for all we know"
+        taxi.environ["TAXI_LAKE_URL"] = lake
+        done = taxi.run("passwords")
+        assert done.returncode == 1
+        assert f"make env, which moves it from .env into the file {file}" in done.stderr
+        assert "hunter2" not in done.stderr
+        (taxi.folder / "secrets" / file).write_text("said here\n")
+        assert taxi.run("passwords").returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_the_code_server_finds_the_lakes_account_in_files_and_it_stands_in_no_environment(
+    taxi: Deployment, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "s3":
+        s3: S3Server = request.getfixturevalue("s3_process")
+        said = f"[default]\naws_access_key_id = {OWNER}\naws_secret_access_key = {s3.keys[OWNER]}\n"
+        file, url, secret = "aws_credentials", s3.url(s3.new_bucket()), s3.keys[OWNER]
+    else:
+        azure: AzureServer = request.getfixturevalue("azure_process")
+        said = azure.environment()["AZURE_STORAGE_CONNECTION_STRING"]
+        file, url, secret = "azure_connection_string", f"az://{azure.new_container()}", azure.key
+    (taxi.folder / "secrets" / file).write_text(said)
+    taxi.environ["TAXI_LAKE_URL"] = url
+    assert taxi.run("passwords").returncode == 0
+    assert not any(secret in value for value in taxi.environ_of("code").values())
+
+    put = "it = lake_of(Settings.from_env()).open(); p = Path(sys.argv[1]); it.put_object('_it', p, sha256_of(p))"
+    names = "import sys; from pathlib import Path; from taxi_platform.core.files import sha256_of"
+    names += "; from taxi_platform.resources import lake_of; from taxi_platform.settings import Settings"
+    program = f"{names}; {put}; print(*it.list_objects('_it'))"
+    done = taxi.run("code", "python", "-c", program, str(taxi.folder / "secrets" / "pgpass"))
+    assert (done.returncode, done.stdout) == (0, "_it\n"), done.stderr
+
+
 def test_passwords_are_in_files_of_the_one_user_who_reads_them(taxi: Deployment) -> None:
     start(taxi)
     files = {path: path.stat() for path in (taxi.folder / "passwords").rglob("*") if path.is_file()}
     assert {it.st_mode & 0o777 for it in files.values()} == {0o400}
     if os.getuid() == 0:
-        owners = {"postgres": 999, "platform": 10001, "pgadmin": 5050, "login": 10003}
+        owners = {"postgres": 999, "platform": 10001, "pgadmin": 5050, "login": 10003, "broker": 999}
         assert {path: it.st_uid for path, it in files.items()} == {path: owners[path.parent.name] for path in files}
 
 

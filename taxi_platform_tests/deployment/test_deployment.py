@@ -87,6 +87,15 @@ def test_every_probe_says_whether_its_service_is_there(taxi: Deployment) -> None
     assert taxi.run("daemon", "dagster-daemon", "liveness-check").returncode == 0, "Dagster's own says the same"
 
 
+def test_the_figures_are_served_at_a_port_of_their_own(taxi: Deployment) -> None:
+    taxi.start("metrics")
+    with urlopen(f"http://127.0.0.1:{taxi.ports[9108]}/metrics", timeout=60) as figures:
+        told = figures.read().decode()
+    assert 'taxi_months{dataset="yellow",layer="lake"} 0.0' in told
+    assert 'taxi_daemon_healthy{daemon="sensor"} 1.0' in told
+    assert taxi.stop("metrics") == 0
+
+
 def test_the_webserver_shows_the_code_location_and_everything_in_it_off(taxi: Deployment) -> None:
     with urlopen(f"http://127.0.0.1:{taxi.ports[3000]}/", timeout=30) as page:
         assert page.headers["Content-Type"].startswith("text/html")

@@ -45,9 +45,16 @@ class Behind(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Generator[int, None, None]:
-    folder = tmp_path_factory.mktemp("login")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("login")
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Generator[int, None, None]:
     (folder / "password").write_text(PASSWORD)
+    (folder / "report" / "marts").mkdir(parents=True)
+    (folder / "report" / "marts" / "2021-01.csv").write_text("zone,trips\n")
+    (folder / "dagster.db").write_text("what is beside the page")
     port, probe = free_port(), free_port()
     with ThreadingHTTPServer(("127.0.0.1", 0), Behind) as behind:
         threading.Thread(target=behind.serve_forever, daemon=True).start()
@@ -60,6 +67,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Generator[int, None, None]
             "PROBE": f"127.0.0.1:{probe}",
             "UI": f"127.0.0.1:{behind.server_port}",
             "PGADMIN": f"127.0.0.1:{behind.server_port}",
+            "METRICS": f"127.0.0.1:{behind.server_port}",
+            "REPORT": str(folder / "report"),
             "XDG_DATA_HOME": str(folder / "data"),
             "XDG_CONFIG_HOME": str(folder / "config"),
             "PATH": f"{BIN}:{os.defpath}",
@@ -107,16 +116,19 @@ def ask(port: int, headers: dict[str, str], path: str = "/", method: str = "GET"
         connection.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/graphql", "/pgadmin/", "/pgadmin"])
+@pytest.mark.parametrize(
+    "path", ["/", "/graphql", "/pgadmin/", "/pgadmin", "/metrics", "/report/", "/report/marts/2021-01.csv"]
+)
 @pytest.mark.parametrize("given", ["", "Basic dGF4aTp3cm9uZw==", "Bearer x"])
 def test_nobody_gets_to_anything_without_the_password(port: int, path: str, given: str) -> None:
     status, body = ask(port, {"Authorization": given} if given else {}, path)
     assert status == 401
     assert "headers" not in body
+    assert "trips" not in body
 
 
-def test_whoever_has_it_gets_to_both_and_neither_is_told_the_password(port: int) -> None:
-    for path in ("/runs", "/pgadmin/browser/"):
+def test_whoever_has_it_gets_to_all_and_none_is_told_the_password(port: int) -> None:
+    for path in ("/runs", "/report_asset_check/", "/pgadmin/browser/", "/metrics"):
         status, body = ask(port, OWN, path)
         assert status == 200
         said = json.loads(body)
@@ -124,6 +136,20 @@ def test_whoever_has_it_gets_to_both_and_neither_is_told_the_password(port: int)
         assert "authorization" not in said["headers"]
         assert said["headers"].get("x-script-name") == ("/pgadmin" if "pgadmin" in path else None)
         assert said["headers"]["x-forwarded-proto"] == "https"
+
+
+def test_the_page_and_what_is_below_it_are_shown_and_nothing_beside_it(port: int, folder: Path) -> None:
+    status, body = ask(port, OWN, "/report/")
+    assert (status, body) == (404, "There is no such page yet: the job report_job makes it.")
+    (folder / "report" / "index.html").write_text("<h1>trips</h1>")
+
+    assert ask(port, OWN, "/report/") == (200, "<h1>trips</h1>")
+    assert ask(port, OWN, "/report/marts/2021-01.csv") == (200, "zone,trips\n")
+    assert ask(port, OWN, "/report")[0] == 302
+    for path in ("/report/marts/", "/report/../dagster.db", "/report/%2e%2e/dagster.db", "/report/nothing"):
+        status, body = ask(port, OWN, path)
+        assert "beside" not in body
+        assert status in (400, 404) or "headers" in body, "or it is the UI that is asked"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1", "localhost:1"])

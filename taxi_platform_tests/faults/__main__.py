@@ -1,9 +1,9 @@
 """The long form: every point of every combination, any moments, and what the platform recovers from by itself.
 
-    python -m taxi_platform_tests.faults [COMBINATION POINT | RECOVERY]
+    python -m taxi_platform_tests.faults [COMBINATION [POINT] | RECOVERY]
 
-`FAULTS_SEED` chooses the moments; without it chance does, and says how. With a combination and a point only that is
-done, for both corrections; with the name of a recovery only that.
+`FAULTS_SEED` chooses the moments; without it chance does, and says how. With a combination only its rounds are
+played; with a point of it only that, for both corrections; with the name of a recovery only that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from taxi_platform_tests.faults.campaign import Outcome, Round, again, carry_out, everything
 from taxi_platform_tests.faults.recovery import chosen, what_is_wrong
-from taxi_platform_tests.faults.stores import Servers
+from taxi_platform_tests.faults.stores import COMBINATIONS, Servers
 
 _WORLDS = 2
 
@@ -30,9 +30,11 @@ def main(arguments: Sequence[str]) -> int:
     if not (told.isascii() and told.isdigit()):
         sys.exit(f"FAULTS_SEED={told!r} is no seed: it takes a whole number")
     seed = int(told)
-    if len(arguments) == 1:
+    if len(arguments) == 1 and arguments[0] not in COMBINATIONS:
         return _recover(arguments, seed)
-    rounds = again(*arguments, seed=seed) if arguments else everything(seed)
+    rounds = again(*arguments, seed=seed) if len(arguments) > 1 else everything(seed)
+    if len(arguments) == 1:
+        rounds = [it for it in rounds if it.combination == arguments[0]]
     print(f"FAULTS_SEED={seed}: {sum(len(it.kills) for it in rounds)} kills in {len(rounds)} corrections", flush=True)
     outcomes: list[Outcome] = []
     started = time.monotonic()

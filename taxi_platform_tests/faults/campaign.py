@@ -28,15 +28,18 @@ class Round:
         combination: The stores.
         kills: What happens to the runs before the last.
         ages: Whether two days pass before the last.
+        takes_back: Whether the month is taken back to its other edition, and not published anew.
     """
 
     combination: str
     kills: tuple[Kill, ...]
     ages: bool = False
+    takes_back: bool = False
 
     def __str__(self) -> str:
         later = ", two days later run to its end" if self.ages else ""
-        return f"{self.combination}: killed {', then '.join(map(str, self.kills)) or 'nowhere'}{later}"
+        what = "taken back, killed" if self.takes_back else "killed"
+        return f"{self.combination}: {what} {', then '.join(map(str, self.kills)) or 'nowhere'}{later}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,15 @@ def everything(seed: int) -> list[Round]:
             left -= in_a_row
         chance.shuffle(kills)
         rounds += [Round(name, it, ages=chance.random() < 0.5) for it in kills]
+        if name.startswith("folder+"):
+            rounds += [Round(name, it, takes_back=True) for it in taken_back(chance)]
     return rounds
+
+
+def taken_back(chance: random.Random) -> list[tuple[Kill, ...]]:
+    """Kills of runs by which a month is taken back: at each layer, and at any moment."""
+    at = (points.BETWEEN_PUBLICATIONS, points.COPYING_TO_LAKE, points.CHECKING_TABLE, ANY_MOMENT)
+    return [(Kill(point, chance.random()),) for point in at]
 
 
 def again(combination: str, point: str, seed: int) -> list[Round]:
@@ -157,7 +168,10 @@ def _play(rounds: Sequence[Round], servers: Servers, folder: Path, tell: Callabl
 def _play_round(world: World, played: Round, problems: list[str]) -> int:
     """Play a round, and say what does not hold; how many runs were killed where they should."""
     killed = 0
-    world.correct()
+    if played.takes_back:
+        world.take_back()
+    else:
+        world.correct()
     for kill in played.kills:
         missed = world.kill(kill)
         killed += not missed

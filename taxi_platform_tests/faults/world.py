@@ -21,6 +21,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from taxi_platform.core.lake import open_lake
+from taxi_platform.core.lake.layers import MonthLayers
+from taxi_platform.core.month import Month as CalendarMonth
 from taxi_platform_tests.core.source.server import Answer, Request, Server, StoredFile, running_server
 from taxi_platform_tests.faults.months import MONTH, NEIGHBOUR, OTHER_MONTH, VERSIONS, Version
 from taxi_platform_tests.faults.points import DOWNLOADING
@@ -86,6 +89,7 @@ class World:
     _paths: frozenset[str] = frozenset()
     _names: frozenset[str] = frozenset()
     _allowed: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _is_pinned: bool = False
 
     @property
     def data(self) -> Path:
@@ -121,9 +125,20 @@ class World:
         self._publish(VERSIONS[self.coming])
         self._allowed = {layer: {self.holds, self.coming} for layer in LAYERS}
 
+    def take_back(self) -> None:
+        """Pin the version that is not in the stores, as `taxi rollback` does; what is published stays the other one."""
+        self._choose(pinned=True)
+        self._allowed = {layer: {self.holds, self.coming} for layer in LAYERS}
+
+    def _choose(self, *, pinned: bool) -> None:
+        edition = sha256(VERSIONS[self.coming if pinned else self.holds].body).hexdigest()
+        layers = MonthLayers(open_lake(self.lake.url, self.data / ".lake"), "green", CalendarMonth.parse(MONTH))
+        layers.choose(edition, pinned=pinned)
+        self._is_pinned = pinned
+
     def kill(self, kill: Kill) -> list[str]:
         """Run the month and kill the run; what went wrong with that."""
-        version, came = VERSIONS[self.coming], False
+        version, came = VERSIONS[self.holds if self._is_pinned else self.coming], False
         self._publish(version, stalls=kill.point == DOWNLOADING)
         with self._started("kill", [kill.point], [MONTH]) as child:
             assert child.stdout is not None
@@ -159,6 +174,8 @@ class World:
         seen = self._look()
         problems = [*self._wrong(seen), *unlike(version, seen[MONTH]), *self.left_over(), *self._unrecorded(run)]
         self.holds = version.name
+        if self._is_pinned:
+            self._choose(pinned=False)
         return problems
 
     def left_over(self) -> Iterator[str]:

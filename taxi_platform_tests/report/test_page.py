@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
 
 from taxi_platform.report.charts import charts_of
 from taxi_platform.report.figures import Figures
@@ -212,6 +214,36 @@ def test_a_marts_month_can_be_had_as_a_file(browser: Browser, platform: Platform
     assert header.startswith("dataset,source_month,weekday,hour,trips")
     ((there,),) = platform.sql(f"SELECT count(*) FROM taxi.hourly_trips WHERE source_month = '{MONTHS[0]}-01'")
     assert len(lines) == there
+
+
+def test_behind_the_login_it_works_and_can_do_nothing_in_the_ui(browser: Browser, platform: Platform) -> None:
+    caddyfile = (ROOT / "deploy" / "compose" / "Caddyfile").read_text()
+    (policy,) = re.findall(r'Content-Security-Policy "(.*)"', caddyfile)
+    page = browser.new_page()
+    asked, said = list[str](), list[str]()
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    def answer(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        if path == "/graphql":
+            asked.append(str(route.request.headers.get("origin")))
+            route.fulfill(body="{}", headers={"Access-Control-Allow-Origin": "https://ui.example"})
+        elif path == "/report/":
+            route.fulfill(path=page_of(platform), headers={"Content-Security-Policy": policy})
+        else:
+            route.fulfill(path=platform.data_dir / path.removeprefix("/"), content_type="text/csv")
+
+    page.route("**/*", answer)
+    page.goto("https://ui.example/report/")
+    page.wait_for_function("n => Object.keys(window.charts ?? {}).length == n", arg=len(CHARTS))
+    assert said == []
+    assert not page.evaluate(
+        "fetch('/graphql', {method: 'POST', credentials: 'include'}).then(() => true, () => false)"
+    )
+    assert set(asked) <= {"null"}, "and the login turns such a request away"
+    with page.expect_download() as download:
+        page.get_by_role("link", name=f"hourly_trips {MONTHS[0]}").click()
+    assert download.value.suggested_filename == f"{MONTHS[0]}.csv"
 
 
 def test_a_text_of_a_table_is_no_part_of_the_page(browser: Browser, of_evil: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,9 @@ _CONTRACT: TypeAdapter[TripContract | ReferenceContract] = TypeAdapter(
     Annotated[TripContract | ReferenceContract, Field(discriminator="kind")]
 )
 
+#: The table that says what the ids of locations stand for.
+ZONES = "taxi_zones"
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -25,6 +28,13 @@ class Catalog:
     #: By dataset, in the order of their files.
     trips: dict[str, TripContract]
     zones: ReferenceContract
+    #: What else is published beside the trips, by table.
+    reports: dict[str, ReferenceContract] = field(default_factory=dict[str, ReferenceContract])
+
+    @property
+    def references(self) -> dict[str, ReferenceContract]:
+        """Every table without months, by its name."""
+        return {self.zones.table: self.zones, **self.reports}
 
     def of_table(self, table: str) -> TripContract:
         """The trip contract whose table has that name.
@@ -45,9 +55,11 @@ def load_catalog(*more: Path) -> Catalog:
         ContractError: A file is not a valid contract; names the file, the entry and what is wrong with it.
     """
     contracts = list(_read((*sorted(Path(__file__).parent.glob("*.yaml")), *more)))
+    references = {it.table: it for it in contracts if isinstance(it, ReferenceContract)}
     return Catalog(
         trips={it.dataset: it for it in contracts if isinstance(it, TripContract)},
-        zones=next(it for it in contracts if isinstance(it, ReferenceContract)),
+        zones=references.pop(ZONES),
+        reports=references,
     )
 
 

@@ -35,7 +35,7 @@ commas; a field may be quoted.
 def render(catalog: Catalog) -> str:
     """The whole page, as Markdown."""
     grammar = [f"| {kind} | {words} |" for kind, (words, _) in GRAMMAR.items()]
-    sections = [_section(contract) for contract in (*catalog.trips.values(), catalog.zones)]
+    sections = [_section(contract) for contract in (*catalog.trips.values(), *catalog.references.values())]
     return "\n".join([_HEAD, _GRAMMAR, *grammar, "", *sections])
 
 
@@ -50,7 +50,11 @@ def _section(contract: TableContract) -> str:
         lines += [f"| `{rule.name}` | {rule.action} | {rule.description} |" for rule in contract.rules]
     else:
         if isinstance(contract, ReferenceContract):
-            lines += [f"Key: `{contract.key}`. A file with a row without it, or two with the same, is refused.", ""]
+            within = f" within a `{contract.key_within}`" if contract.key_within else ""
+            lines += [
+                f"Key: `{contract.key}`{within}. A file with a row without it, or two with the same, is refused.",
+                "",
+            ]
         lines += ["| column | type | unit | meaning | codes |", "|---|---|---|---|---|"]
         lines += [_cells(column) for column in contract.columns]
     return "\n".join([*lines, ""])

@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field, model_validator
 
 from taxi_platform.core.catalog.layout import Entry, Identifier, Layout, MonthField, SampleQuirks
+from taxi_platform.core.catalog.types import ColumnType
 from taxi_platform.core.errors import ContractError, TaxiPlatformError
 from taxi_platform.core.month import Month
 
@@ -27,45 +28,6 @@ from taxi_platform.core.month import Month
 EXTRA_COLUMNS = "extra_columns"
 #: The month of the file a row came from; the column every table is replaced by.
 SOURCE_MONTH = "source_month"
-
-
-class ColumnType(StrEnum):
-    """A canonical type; each engine maps it to its own."""
-
-    STRING = "string"
-    INT32 = "int32"
-    INT64 = "int64"
-    FLOAT64 = "float64"
-    TIMESTAMP = "timestamp"  # microseconds, New York wall clock, no zone: as TLC publishes it
-    DATE = "date"
-
-    @property
-    def arrow(self) -> pa.DataType:
-        """The Arrow type."""
-        return _ARROW[self]
-
-    @property
-    def duckdb(self) -> str:
-        """The DuckDB type."""
-        return _DUCKDB[self]
-
-
-_ARROW: dict[ColumnType, pa.DataType] = {
-    ColumnType.STRING: pa.string(),
-    ColumnType.INT32: pa.int32(),
-    ColumnType.INT64: pa.int64(),
-    ColumnType.FLOAT64: pa.float64(),
-    ColumnType.TIMESTAMP: pa.timestamp("us"),
-    ColumnType.DATE: pa.date32(),
-}
-_DUCKDB = {
-    ColumnType.STRING: "VARCHAR",
-    ColumnType.INT32: "INTEGER",
-    ColumnType.INT64: "BIGINT",
-    ColumnType.FLOAT64: "DOUBLE",
-    ColumnType.TIMESTAMP: "TIMESTAMP",
-    ColumnType.DATE: "DATE",
-}
 
 
 class Column(Entry):
@@ -298,21 +260,29 @@ class ReferenceContract(TableContract):
     Attributes:
         name: The table's name.
         file: The file it is published as.
-        rows: How many rows it has.
+        rows: How many rows it has; None where it grows.
         key: The column that tells its rows apart: no row lacks it, and no two have the same value in it.
+        key_within: The column among whose equal values the key does so, such as a month; None: among all rows.
     """
 
     kind: Literal["reference"]
     name: Identifier
     file: str
-    rows: int
+    rows: int | None = None
     key: Identifier
+    key_within: Identifier | None = None
 
     @model_validator(mode="after")
-    def _key_is_a_required_column(self) -> Self:
-        if self.key not in {column.name for column in self.columns if column.required}:
-            raise ValueError(f"the key, {self.key}, must be one of the columns, and required")
+    def _keys_are_required_columns(self) -> Self:
+        for key in self.keys:
+            if key not in {column.name for column in self.columns if column.required}:
+                raise ValueError(f"the key, {key}, must be one of the columns, and required")
         return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that together tell the rows apart, in the order rows are shown by."""
+        return (self.key_within, self.key) if self.key_within else (self.key,)
 
     @property
     def table(self) -> str:

@@ -26,6 +26,7 @@ from taxi_platform.core.cleaning.stage import fill_stage, mark_duplicates, numbe
 from taxi_platform.core.cleaning.telling import told_of
 from taxi_platform.core.engine import literal
 from taxi_platform.core.errors import TaxiPlatformError
+from taxi_platform.core.fingerprint import fingerprint_rows
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import Lineage, ParquetFile, copy_options
 from taxi_platform.core.source.files import RawFile
@@ -113,6 +114,7 @@ def clean(
             mark_duplicates(con, staged, judge)
         counts, rows_cleaned, rows_rejected, rows_malformed = _count(con, judge)
         unknown = _unknown_columns(con, contract, table, staged)
+        kept = f"FROM stage.trips WHERE broken & {judge.rejecting} = 0"
         lineage = Lineage(
             dataset=contract.dataset,
             month=str(month),
@@ -129,16 +131,14 @@ def clean(
             told=told_of(contract, raw, table, headers),
             fewer_rows_are_meant=fewer_rows_are_meant,
             zone_shapes=placing.shapes_of(table),
+            fingerprint=fingerprint_rows(con, contract.stored_columns, staged, kept).digits,
         )
         columns = ", ".join(
             it.name if it.name in staged else f"NULL::{it.type.duckdb} AS {it.name}" for it in contract.stored_columns
         )
         cleaned, quarantine = work / "cleaned.parquet", work / "quarantine.parquet"
         options = copy_options(lineage, row_bytes=_row_bytes(con, staged))
-        con.execute(
-            f"COPY (SELECT {columns} FROM stage.trips WHERE broken & {judge.rejecting} = 0) "
-            f"TO {literal(str(cleaned))} {options}"
-        )
+        con.execute(f"COPY (SELECT {columns} {kept}) TO {literal(str(cleaned))} {options}")
         turned_away = _quarantine_sql(contract, raw, columns, judge)
         con.execute(f"COPY ({turned_away}) TO {literal(str(quarantine))} {options}")
     return CleanedMonth(

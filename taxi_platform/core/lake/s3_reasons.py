@@ -38,7 +38,7 @@ _ABSENT = Reason(
 )
 _REGION = Reason(
     "the bucket lies in another region than was asked",
-    "say which in the URL (TAXI_LAKE_URL=s3://{bucket}/…?region=…) or in AWS_REGION; "
+    "say which in the URL (TAXI_LAKE_URL=s3://{bucket}/…?region=…) or in AWS_DEFAULT_REGION; "
     "aws s3api get-bucket-location --bucket {bucket} tells it",
 )
 _BUSY = Reason("S3 has a fault, or is overloaded", _LATER, may_pass_later=True)

@@ -10,16 +10,16 @@ import csv
 from functools import cache
 from importlib import resources
 
-from taxi_platform.core.catalog.published import published_rows
+from taxi_platform.core.catalog.published import NOTHING, Counts, published_rows
 from taxi_platform.core.month import Month
 from taxi_platform.core.source.contents import Edition
 
 CALLED = {"csv": "the CSV edition", "parquet": "TLC's Parquet"}
 
 
-def known_rows(dataset: str, month: Month, edition: Edition) -> int | None:
+def known_rows(dataset: str, month: Month, edition: Edition, counted: Counts = NOTHING) -> int | None:
     """Rows of one edition of a month; None where nobody knows."""
-    return published_rows(dataset, month) if edition == "parquet" else _csv_rows().get((dataset, str(month)))
+    return published_rows(dataset, month, counted) if edition == "parquet" else _csv_rows().get((dataset, str(month)))
 
 
 def other_edition(dataset: str, month: Month, edition: Edition) -> tuple[str, int] | None:

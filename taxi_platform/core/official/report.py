@@ -6,27 +6,27 @@ counts what its meters and bases told it, month by month, apart from the trip fi
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from taxi_platform.core.catalog.model import normalized
-from taxi_platform.core.errors import TaxiPlatformError
+import pyarrow as pa
+
+from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.month import Month
+from taxi_platform.core.reference import read_reference_text
+from taxi_platform.core.source.elsewhere import ELSEWHERE, MONTHLY_REPORT
 
-#: Where TLC publishes the report.
-REPORT_URL = "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv"
+#: The table it is loaded into, the file it is, and where TLC publishes that.
+TABLE, FILE = "tlc_monthly_report", MONTHLY_REPORT
+REPORT_URL = ELSEWHERE[FILE]
 
-_NAME = "data_reports_monthly.csv"
 _HIGH_VOLUME = "FHV - High Volume"
 _OTHER_FHV = ("FHV - Black Car", "FHV - Livery", "FHV - Lux Limo")
 #: From this month on trips of high volume services have files of their own, and their other classes are not those of
 #: the bases in the fhv files any more: up to 20 % of the trips stand under another class.
-_FILES_PARTED = Month(2019, 2)
-_COLUMNS = {"month": "Month/Year", "class": "License Class", "trips": "Trips Per Day", "money": "Farebox Per Day"}
+FILES_PARTED = Month(2019, 2)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Reported:
         days: Days of the month.
         trips_per_day: Rounded to a whole number for each licence class.
         classes: How many licence classes those are.
-        farebox_per_day: Dollars per day of fares, surcharges, taxes and tolls, without tips by card; None where the
-            report has none.
+        farebox_per_day: Dollars per day of fares, surcharges, taxes and tolls, without tips by card (`money.py`); None
+            where the report has none.
     """
 
     days: int
@@ -53,7 +53,7 @@ class Reported:
 
     @property
     def rounding(self) -> float:
-        """How many trips of a month the rounding hides at most."""
+        """How many trips, or dollars, of a month the rounding hides at most."""
         return 0.5 * self.days * self.classes
 
 
@@ -63,9 +63,16 @@ class Report:
 
     Attributes:
         rows: (licence class, month key) -> trips per day, and dollars per day where there are any.
+        source: Where it is from, to people.
     """
 
     rows: Mapping[tuple[str, str], tuple[int, int | None]]
+    source: str = REPORT_URL
+
+    @property
+    def last(self) -> str:
+        """The key of the last month it is of."""
+        return max((month for _, month in self.rows), default="")
 
     def of(self, dataset: str, month: Month) -> Reported | None:
         """What it says of a month of a dataset; None if it says nothing that the month's file can be held against."""
@@ -77,64 +84,34 @@ class Report:
         return Reported(month.days, sum(trips for trips, _ in said), len(said), sum(money) if money else None)
 
 
-def read_report(text: str, url: str = REPORT_URL) -> Report:
-    """Read the report as TLC publishes it: names padded with blanks, thousands separators, blanks for nothing.
+def report_of(table: pa.Table, source: str = REPORT_URL) -> Report:
+    """The report whose rows are those of the table `tlc_monthly_report`.
 
     Args:
-        text: The whole CSV.
-        url: Where it is from, for the error.
-
-    Raises:
-        TaxiPlatformError: A column is missing, a value is no number, or a class has a month twice.
+        table: The rows.
+        source: Where they are from, to people.
     """
-    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
-    header = [normalized(name) for name in next(lines, list[str]())]
-    places: dict[str, int] = {}
-    for key, name in _COLUMNS.items():
-        if normalized(name) not in header:
-            raise _unfit(url, f"it has no column {name!r}")
-        places[key] = header.index(normalized(name))
-    rows: dict[tuple[str, str], tuple[int, int | None]] = {}
-    for number, line in enumerate(lines, start=2):
-        fields = [field.strip() for field in line] + [""] * len(header)
-        if not any(fields):
-            continue
-        trips, money = (_number(fields[places[key]], number, url) for key in ("trips", "money"))
-        about = (fields[places["class"]], str(Month.parse(fields[places["month"]])))
-        if about in rows:
-            raise _unfit(url, f"line {number} is of {' '.join(about)}, and so is another")
-        if trips is not None:
-            rows[about] = (trips, money)
-    return Report(rows)
+    names = ("report_month", "license_class", "trips_per_day", "farebox_per_day")
+    months, classes, trips, money = (table[name].to_pylist() for name in names)
+    rows = {
+        (str(name).strip(), f"{month:%Y-%m}"): (count, dollars)
+        for month, name, count, dollars in zip(months, classes, trips, money, strict=True)
+        if count is not None
+    }
+    return Report(rows, source)
 
 
 @cache
 def shipped_report() -> Report:
     """The report as it was in spring 2022: January 2010 to March 2022."""
-    return read_report((resources.files("taxi_platform.core.official") / _NAME).read_text(encoding="utf-8"), _NAME)
+    text = (resources.files("taxi_platform.core.official") / FILE).read_text(encoding="utf-8")
+    return report_of(
+        read_reference_text(load_catalog().reports[TABLE], text, FILE), f"{REPORT_URL}, as it was in spring 2022"
+    )
 
 
 def _classes_of(dataset: str, month: Month) -> tuple[str, ...]:
     """The licence classes whose trips a month's file holds together."""
     if dataset == "fhv":
-        return (*_OTHER_FHV, _HIGH_VOLUME) if month < _FILES_PARTED else ()
+        return (*_OTHER_FHV, _HIGH_VOLUME) if month < FILES_PARTED else ()
     return {"yellow": ("Yellow",), "green": ("Green",), "fhvhv": (_HIGH_VOLUME,)}.get(dataset, ())
-
-
-def _number(text: str, line: int, url: str) -> int | None:
-    plain = text.replace(",", "")
-    if plain in ("", "-"):
-        return None
-    if not (plain.isascii() and plain.isdigit()):
-        raise _unfit(url, f"line {line} has {text[:40]!r} where a whole number is due")
-    return int(plain)
-
-
-def _unfit(url: str, cause: str) -> TaxiPlatformError:
-    return TaxiPlatformError(
-        "the file is not TLC's monthly report",
-        about="tlc_monthly_report",
-        where=url,
-        cause=cause,
-        fix="look at the file; if TLC changed its layout, report it",
-    )

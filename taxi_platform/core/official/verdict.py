@@ -42,9 +42,10 @@ class Judgement:
     Attributes:
         verdict: In one word or a few.
         says: In a sentence.
-        rows: Of the file.
-        reported: Trips by the report; None where it has none.
-        difference: Rows of the file less reported trips.
+        rows: Of the file; its dollars, where those are judged.
+        reported: Trips, or dollars, by the report; None where it has none.
+        difference: What the file has less what is reported.
+        is_lost: Whether a whole part of it, such as a base, is not there, however few trips those are.
     """
 
     verdict: Verdict
@@ -52,6 +53,7 @@ class Judgement:
     rows: int
     reported: int | None = None
     difference: int = 0
+    is_lost: bool = False
 
     @property
     def share(self) -> float:
@@ -61,7 +63,7 @@ class Judgement:
     @property
     def is_near(self) -> bool:
         """Whether nobody needs to be warned: file and report differ by no more than 5 %."""
-        return self.verdict is Verdict.UNJUDGED or abs(self.share) <= NEAR
+        return self.verdict is Verdict.UNJUDGED or (abs(self.share) <= NEAR and not self.is_lost)
 
 
 def judge(
@@ -114,10 +116,6 @@ def _verdict(
     report: Report,
     rows_of: Callable[[Month], int | None],
 ) -> Verdict:
-    difference = rows - reported.trips
-    if abs(difference) <= max(reported.rounding, AGREES * reported.trips):
-        return Verdict.AGREES
-
     def reported_daily(other: Month) -> float | None:
         said = report.of(dataset, other)
         return float(said.trips_per_day) if said else None
@@ -127,16 +125,32 @@ def _verdict(
         count = rows_of(other)
         return count / other.days if count else reported_daily(other)
 
-    of_report = _distance(reported.trips_per_day, month, reported_daily)
-    of_file = _distance(rows / reported.days, month, daily)
-    if abs(difference) > NEAR * reported.trips and of_report > _OFF and of_report > _TIMES * of_file:
+    of_report = distance(reported.trips_per_day, month, reported_daily)
+    of_file = distance(rows / reported.days, month, daily)
+    return weigh(rows, reported.trips, reported.rounding, of_report, of_file)
+
+
+def weigh(found: float, reported: float, rounding: float, of_report: float = 0.0, of_file: float = 0.0) -> Verdict:
+    """Hold a figure of a file against the one that is reported: first the rounding, then half a percent, then five.
+
+    Args:
+        found: In the file.
+        reported: By TLC; above 0.
+        rounding: How much of it the rounding hides at most.
+        of_report: How far the reported figure is from those of the months beside it (`distance`).
+        of_file: How far that of the file is.
+    """
+    difference = found - reported
+    if abs(difference) <= max(rounding, AGREES * reported):
+        return Verdict.AGREES
+    if abs(difference) > NEAR * reported and of_report > _OFF and of_report > _TIMES * of_file:
         return Verdict.REPORT
-    if rows < _EXTRACT * reported.trips:
+    if found < _EXTRACT * reported:
         return Verdict.UNJUDGED
     return Verdict.LACKS if difference < 0 else Verdict.MORE
 
 
-def _distance(here: float, month: Month, daily: Callable[[Month], float | None]) -> float:
-    """How far a month's trips per day are from those of the months beside it, as a logarithm; 0 if nothing is known."""
+def distance(here: float, month: Month, daily: Callable[[Month], float | None]) -> float:
+    """How far a month's daily figure is from those of the months beside it, as a logarithm; 0 if nothing is known."""
     beside = [it for other in (month.previous, month.next) if (it := daily(other))]
     return abs(log(max(here, 1.0) * len(beside) / sum(beside))) if beside else 0.0

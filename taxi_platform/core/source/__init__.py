@@ -55,7 +55,9 @@ def open_source(
         return Source(SampleOrigin(catalog, sample_rows), sample_candidates, raw_dir)
     if folder is not None:
         return Source(FolderOrigin(folder), base_candidates(str(folder.absolute())), raw_dir, retry.deadline)
-    from taxi_platform.core.source.http import HttpOrigin  # only who downloads waits for requests to be imported
+    # Only who downloads waits for requests to be imported.
+    from taxi_platform.core.source.http import HttpOrigin
+    from taxi_platform.core.source.pages import PagedOrigin
 
     candidates = _ON_THE_WEB.get(setting) or base_candidates(setting.rstrip("/"))
-    return Source(HttpOrigin(retry), candidates, raw_dir, retry.deadline)
+    return Source(PagedOrigin(HttpOrigin(retry)), candidates, raw_dir, retry.deadline)

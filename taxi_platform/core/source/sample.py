@@ -29,9 +29,11 @@ from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.layout import Layout
 from taxi_platform.core.catalog.model import Column, ColumnType, TripContract, is_index
 from taxi_platform.core.month import Month
+from taxi_platform.core.source.elsewhere import BASE_REPORT, MONTHLY_REPORT
 from taxi_platform.core.source.files import Publication
 from taxi_platform.core.source.progress import Progress
 from taxi_platform.core.source.retry import Deadline
+from taxi_platform.core.source.sample_reports import base_report, monthly_report
 
 #: Raised whenever the same contract would give other bytes.
 _GENERATOR = 2
@@ -48,6 +50,8 @@ _LINE_END = "\r\n"
 _BLANK_LINES = {"LF": "\n", "CRLF": "\r\n"}
 #: Level 1 costs a quarter of level 6 and half as many bytes again: a sample is written once and read once.
 _GZIP_LEVEL = 1
+#: What makes a report, by the file it is published as.
+_REPORTS = {MONTHLY_REPORT: monthly_report, BASE_REPORT: base_report}
 
 #: Rows by which the size of a whole month is told to the percent.
 _PIECE_ROWS = 50_000
@@ -66,10 +70,12 @@ class SampleOrigin:
     rows: int
 
     def probe(self, url: str, about: str) -> Publication | None:
-        """Any month of a known dataset as csv.gz, and the zone lookup."""
+        """Any month of a known dataset as csv.gz, the zone lookup, and TLC's reports."""
         name = url.removeprefix("sample://")
         if name == self.catalog.zones.file:
             return Publication(url=url, etag=f"{_GENERATOR}")
+        if name in _REPORTS:
+            return Publication(url=url, etag=f"{_GENERATOR}-{self.rows}")
         contract = self._contract_of(name)
         if contract is None or not name.endswith(".csv.gz"):
             return None
@@ -92,7 +98,9 @@ class SampleOrigin:
             return found and known
         name = url.removeprefix("sample://")
         contract = self._contract_of(name)
-        if contract is None:
+        if name in _REPORTS:
+            part.write_bytes(_REPORTS[name](self.rows))
+        elif contract is None:
             with resources.as_file(resources.files("taxi_platform.core.source") / name) as shipped:
                 shutil.copyfile(shipped, part)
         else:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from taxi_platform.core import zone_shapes
 from taxi_platform.core.catalog.model import ReferenceContract, TripContract
 from taxi_platform.core.errors import DiskFullError
 from taxi_platform.core.files import publish, sha256_of
@@ -21,6 +20,7 @@ from taxi_platform.core.month import Month
 from taxi_platform.core.room import full_disk_told
 from taxi_platform.core.source.arrival import discard
 from taxi_platform.core.source.checksums import verify_checksum
+from taxi_platform.core.source.elsewhere import ELSEWHERE
 from taxi_platform.core.source.errors import CorruptError, NotPublishedError, SourceError, UnavailableError
 from taxi_platform.core.source.files import Publication, RawFile, Wanted
 from taxi_platform.core.source.footer import rows_in_footer
@@ -33,7 +33,6 @@ _TLC = "https://d37ci6vzurychx.cloudfront.net"
 _MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 #: Months the course's CSV mirror has; it was frozen in July 2022.
 _MIRRORED = {"yellow": ("2019-01", "2021-07"), "green": ("2019-01", "2021-07"), "fhv": ("2019-01", "2019-12")}
-
 #: Seconds after which waiting for another run is told.
 _UNTOLD = 2.0
 #: Where a file may be, the preferred place first.
@@ -184,7 +183,13 @@ class Source:
     def _not_published(self, wanted: Wanted) -> NotPublishedError:
         places = ", ".join(mask_url(url) for url in self.candidates(wanted)) or "no place: it never had the month"
         if not wanted.month:
-            return NotPublishedError("the source does not have it", about=wanted.about, where=places)
+            return NotPublishedError(
+                "the source does not have it",
+                about=wanted.about,
+                where=places,
+                cause="a folder or server of one's own has the file only if somebody has put it there",
+                fix=f"put {wanted.names[0]} there, or take it from where it is published (TAXI_SOURCE=web)",
+            )
         return NotPublishedError(
             "not published by this source",
             about=wanted.about,
@@ -256,8 +261,8 @@ def web_candidates(wanted: Wanted) -> tuple[str, ...]:
 
 def tlc_candidates(wanted: Wanted) -> tuple[str, ...]:
     """TLC's own Parquet only, whatever was published before it."""
-    if wanted.names == (zone_shapes.FILE,):
-        return (zone_shapes.PUBLISHED,)
+    if not wanted.month and (address := ELSEWHERE.get(wanted.names[0])) is not None:
+        return (address,)
     if not wanted.month:
         return tuple(f"{_TLC}/misc/{name}" for name in wanted.names)
     return (f"{_TLC}/trip-data/{wanted.names[-1]}",)

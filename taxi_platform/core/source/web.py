@@ -18,7 +18,9 @@ from taxi_platform.core.urls import mask_text, mask_url
 
 #: Redirects that are followed: a release on GitHub takes one, a mirror behind a few front doors two or three.
 MOST_REDIRECTS = 10
-_HEADERS = {"User-Agent": "taxi-platform (+https://www.nyc.gov/site/tlc)", "Accept-Encoding": "identity"}
+#: Who asks. nyc.gov refuses (403) whoever does not begin as browsers do; robots that say who they are begin so, too.
+_USER_AGENT = "Mozilla/5.0 (compatible; taxi-platform; +https://www.nyc.gov/site/tlc)"
+_HEADERS = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
 _LONGEST_CONNECT = 10.0
 _NONSENSE = (
     requests.exceptions.InvalidURL,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from taxi_platform.core.catalog.model import ReferenceContract, TableContract, TripContract
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.fingerprint import Fingerprint
 from taxi_platform.core.google import ApplicationDefault, GoogleClients
 from taxi_platform.core.measures import Measures
 from taxi_platform.core.month import Month
@@ -39,8 +40,24 @@ class Warehouse(Protocol):
         """The rows of some months, in the columns of `TripContract.table_columns`."""
         ...
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
-        """Measure a month where it lies; zero rows if the store does not hold it."""
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
+        """Measure a month where it lies; zero rows if the store does not hold it.
+
+        Args:
+            contract: The dataset's contract.
+            month: The month.
+            only: The names of the columns that are asked for; all if nothing is said.
+        """
+        ...
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """The fingerprint of a month's content (docs/fingerprint.md), worked out where the rows lie.
+
+        Args:
+            contract: The dataset's contract.
+            month: The month.
+            nulls: Columns that are probably null throughout: that is cheaper to see than to tell their cells.
+        """
         ...
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
@@ -94,7 +111,11 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(
-    url: str, zones: ReferenceContract | None = None, google: GoogleClients | None = None, run: str = ""
+    url: str,
+    zones: ReferenceContract | None = None,
+    google: GoogleClients | None = None,
+    run: str = "",
+    bases: ReferenceContract | None = None,
 ) -> Warehouse:
     """The warehouse that `TAXI_WAREHOUSE_URL` names.
 
@@ -103,6 +124,7 @@ def open_warehouse(
         zones: The zone lookup's contract, for the views that join it to each table of trips; without it there are none.
         google: Makes Google's clients; with the credentials their libraries find by default.
         run: What runs this, for warehouses that label their work.
+        bases: The contract of the report of bases, for the views that name those of trips; without it there are none.
 
     Raises:
         WarehouseError: No warehouse of this kind is built in, or its URL has an option nobody knows.
@@ -110,16 +132,17 @@ def open_warehouse(
     if (path := duckdb_path(url)) is not None:
         from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
 
-        return DuckDBWarehouse(path, zones)
+        return DuckDBWarehouse(path, zones, bases=bases)
     match url.partition("://")[0]:
         case "postgresql" | "postgres":  # both are libpq's
             from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 
-            return PostgresWarehouse(url, zones)
+            return PostgresWarehouse(url, zones, bases=bases)
         case "bigquery":
             from taxi_platform.core.warehouse.bigquery import BigQueryWarehouse
 
-            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault(), {"run": run} if run else {})
+            labels = {"run": run} if run else {}
+            return BigQueryWarehouse.of_url(url, zones, google or ApplicationDefault(), labels, bases)
         case _:
             raise WarehouseError(
                 "no warehouse of this kind is built in",

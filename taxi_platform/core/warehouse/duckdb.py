@@ -7,7 +7,7 @@ longer than one transaction takes, and whoever finds it taken tries again for a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,12 @@ from taxi_platform.core import engine, engine_errors
 from taxi_platform.core.catalog.model import SOURCE_MONTH, Column, ReferenceContract, TableContract, TripContract
 from taxi_platform.core.engine import identifier, literal
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import Measures, measures_query, read_measures
+from taxi_platform.core.fingerprint import Fingerprint, fingerprint_rows
+from taxi_platform.core.measures import Measures, measured, measures_query, read_measures
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.warehouse import absent, require_all
+from taxi_platform.core.warehouse import absent, base_view, require_all
+from taxi_platform.core.warehouse.base_view import is_report
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
 
@@ -40,11 +42,13 @@ class DuckDBWarehouse:
         path: The file; made when the first month comes.
         zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         patience: Seconds to wait for another process to let go of the file.
+        bases: The report of bases, for the views `fhv_bases` and `<table>_with_bases`.
     """
 
     path: Path
     zones: ReferenceContract | None = None
     patience: float = 600.0
+    bases: ReferenceContract | None = None
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""
@@ -54,7 +58,7 @@ class DuckDBWarehouse:
         """See `Warehouse.replace_month`."""
         with self._transaction() as con:
             table = self._prepare(con, contract, contract.table_columns)
-            self._prepare_view(con, contract)
+            self._prepare_views(con, contract)
             # A table has no order. To keep the file's, two threads would fill row groups in part, and the checkpoint at
             # the end would write all of them again.
             con.execute("SET preserve_insertion_order = false")
@@ -75,14 +79,23 @@ class DuckDBWarehouse:
                 params=[[month.first_day for month in months]],
             ).to_arrow_table()
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
-        columns = contract.stored_columns
+        columns = measured(contract.stored_columns, only)
         with self._reading(contract) as con:
             rows = self._rows(contract, contract.table_columns)
             query = measures_query(columns, f"FROM {rows} WHERE {SOURCE_MONTH} = ?")
             (row, *_) = con.execute(query, [month.first_day]).fetchall()
         return read_measures(columns, row)
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
+        columns = contract.stored_columns
+        with self._reading(contract) as con:
+            rows = (
+                f"FROM {self._rows(contract, contract.table_columns)} WHERE {SOURCE_MONTH} = DATE '{month.first_day}'"
+            )
+            return fingerprint_rows(con, columns, {it.name for it in columns}, rows, nulls)
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -114,6 +127,8 @@ class DuckDBWarehouse:
         """See `Warehouse.replace_reference`."""
         with self._transaction() as con:
             table = self._prepare(con, contract, contract.columns)
+            if is_report(contract, self.bases):
+                self._prepare_bases(con, contract)
             con.execute(f"DELETE FROM {table}")
             con.register("new_rows", rows)
             con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
@@ -123,8 +138,8 @@ class DuckDBWarehouse:
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as con:
-            rows = self._rows(contract, contract.columns)
-            table = con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY {contract.key}").to_arrow_table()
+            rows, order = self._rows(contract, contract.columns), ", ".join(contract.keys)
+            table = con.sql(f"SELECT {_names(contract.columns)} FROM {rows} ORDER BY {order}").to_arrow_table()
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return table
@@ -266,14 +281,23 @@ class DuckDBWarehouse:
         con.execute(f"COMMENT ON TABLE {table} IS {literal(contract.description)}")
         return table
 
-    def _prepare_view(self, con: duckdb.DuckDBPyConnection, contract: TripContract) -> None:
-        """Make the view that names the zones a trip began and ended in; the lookup may come later."""
-        if self.zones is None or not contract.zone_columns:
-            return
-        zones = self._prepare(con, self.zones, self.zones.columns)
-        view = f"{_SCHEMA}.{identifier(view_name(contract))}"
+    def _prepare_views(self, con: duckdb.DuckDBPyConnection, contract: TripContract) -> None:
+        """Make the views that name a trip's zones, and its bases; what names them may come later."""
         trips = f"{_SCHEMA}.{identifier(contract.table)}"
-        con.execute(f"CREATE OR REPLACE VIEW {view} AS {zone_view(contract, self.zones, trips, zones)}")
+        if self.zones is not None and contract.zone_columns:
+            zones = self._prepare(con, self.zones, self.zones.columns)
+            view = f"{_SCHEMA}.{identifier(view_name(contract))}"
+            con.execute(f"CREATE OR REPLACE VIEW {view} AS {zone_view(contract, self.zones, trips, zones)}")
+        if self.bases is not None and base_view.numbers_of(contract):
+            bases = self._prepare_bases(con, self.bases)
+            view = f"{_SCHEMA}.{identifier(base_view.view_name(contract))}"
+            con.execute(f"CREATE OR REPLACE VIEW {view} AS {base_view.base_view(contract, trips, bases)}")
+
+    def _prepare_bases(self, con: duckdb.DuckDBPyConnection, contract: ReferenceContract) -> str:
+        """Make the view of bases; names it as SQL takes it."""
+        report, view = self._prepare(con, contract, contract.columns), f"{_SCHEMA}.{identifier(base_view.BASES)}"
+        con.execute(f"CREATE OR REPLACE VIEW {view} AS {base_view.bases_view(report)}")
+        return view
 
 
 def _names(columns: tuple[Column, ...]) -> str:

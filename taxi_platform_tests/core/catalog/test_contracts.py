@@ -27,7 +27,7 @@ every_dataset = pytest.mark.parametrize("contract", CATALOG.trips.values(), ids=
 def test_every_file_of_the_catalog_is_a_contract() -> None:
     folder = Path(__file__).parents[3] / "taxi_platform" / "core" / "catalog"
 
-    assert {path.stem for path in folder.glob("*.yaml")} == {*CATALOG.trips, CATALOG.zones.table}
+    assert {path.stem for path in folder.glob("*.yaml")} == {*CATALOG.trips, *CATALOG.references}
     assert CATALOG.trips.keys() == {"yellow", "green", "fhv", "fhvhv"}
 
 

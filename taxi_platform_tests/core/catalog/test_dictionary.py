@@ -16,7 +16,7 @@ from taxi_platform_tests.core.cleaning.months import CATALOG
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "data-dictionary.md"
 RENDERED = render(CATALOG)
-CONTRACTS: list[TableContract] = [*CATALOG.trips.values(), CATALOG.zones]
+CONTRACTS: list[TableContract] = [*CATALOG.trips.values(), *CATALOG.references.values()]
 every_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda it: it.table)
 
 

@@ -31,6 +31,7 @@ LAKES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "folder": lambda test: f"{test.getfixturevalue('tmp_path')}/lake",
     "file URL": lambda test: f"file://{test.getfixturevalue('tmp_path')}/lake%20with%20blanks",
     "gcs": lambda test: f"gs://{test.getfixturevalue('bucket')}/some/prefix",
+    "gcs of others": lambda test: f"gs://{test.getfixturevalue('gcs').new_bucket()}/some/prefix",
     "s3": lambda test: bucket_of_s3(test.getfixturevalue("s3")),
     "azure": lambda test: f"az://{test.getfixturevalue('azure').new_container()}/some/prefix",
 }

@@ -47,6 +47,7 @@ class BigQueryServer:
         forbidden: Whether the account may do nothing.
         refused: What every request is answered with, if anything.
         hidden: How many of the next looks at jobs that are there find none.
+        meanwhile: What somebody else does before the next change of a table arrives.
     """
 
     host: str
@@ -59,6 +60,7 @@ class BigQueryServer:
     forbidden: bool = False
     refused: RefusedError | None = None
     hidden: int = 0
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -230,6 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def patch_table(self, body: bytes, dataset: str, name: str) -> None:
         etag = self.headers.get("If-Match")
+        while self.stand_in.meanwhile:
+            self.stand_in.meanwhile.pop()()
         self._send(200, self.stand_in.store.patch_table(dataset, name, json.loads(body), etag))
 
     def delete_table(self, body: bytes, dataset: str, name: str) -> None:

@@ -163,6 +163,27 @@ def test_columns_and_labels_people_added_to_the_table_stay(
     assert comments["remark"] == "Ours."
     assert comments["cbd_congestion_fee"] == grown.column("cbd_congestion_fee").full_description
     assert warehouse.read_months(grown, [JANUARY]).column("cbd_congestion_fee").to_pylist() == [0.75]
+    server.requests.clear()
+    warehouse.replace_month(grown, JANUARY, month_file(grown, JANUARY, [], tmp_path / "again"))
+    assert "PATCH" not in {method for method, _ in server.requests}, "what is as it should be is not said again"
+
+
+def test_a_change_that_somebody_else_makes_in_this_very_moment_stays_beside_ours(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    theirs, dataset = {"labels": {"team": "analysts"}}, warehouse.dataset.name
+    server.meanwhile.append(lambda: server.store.patch_table(dataset, TABLE, theirs, None))
+    grown = contract_of({**COLUMNS, **PLACES, "cbd_congestion_fee": "float64"})
+    warehouse.replace_month(grown, JANUARY, month_file(grown, JANUARY, [{"trip_number": 1}], tmp_path / "g"))
+    assert not server.meanwhile
+    assert server.table(url, TABLE)["labels"] == {"dataset": "probe", "team": "analysts"}
+    assert "cbd_congestion_fee" in warehouse.columns_of(grown)
+
+
+def test_a_text_becomes_a_label_that_bigquery_takes() -> None:
+    assert tables.label("Run 7/Ü") == "run_7__"
+    assert tables.label("x" * 64) == "x" * 63
 
 
 def test_a_table_without_partitions_is_named_and_left_alone(warehouse: BigQueryWarehouse, january: ParquetFile) -> None:
@@ -405,6 +426,32 @@ def test_columns_of_the_table_that_a_month_lacks_are_null_whoever_added_them(
     assert [row["note"] for row in found] == ["Zürich 🚕"] * 3 + [None]
 
 
+def test_columns_that_hold_lists_are_left_to_bigquery_as_parquet_has_no_plain_null_of_them(
+    warehouse: BigQueryWarehouse,
+) -> None:
+    table = bigquery.Table(
+        warehouse.dataset.table(TABLE),
+        schema=[
+            SchemaField("tags", "STRING", mode="REPEATED"),
+            SchemaField("it", "RECORD"),
+            SchemaField("a", "STRING"),
+        ],
+    )
+    assert tables.others_of(warehouse.dataset, CONTRACT, table, []) == {"a": "VARCHAR"}
+
+
+def test_a_file_whose_footer_names_more_rows_than_are_staged_changes_nothing(
+    warehouse: BigQueryWarehouse, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    file = one_trip(9, tmp_path)
+    assert file.rows == 1  # as the footer says; then the bytes become those of another month
+    month_file(CONTRACT, JANUARY, [], file.path)
+    with pytest.raises(WarehouseError, match="probe 2021-01: the store wrote 0 rows of 1; the table is as it was"):
+        warehouse.replace_month(CONTRACT, JANUARY, file)
+    assert numbers_in(warehouse) == [1, 2, 3]
+
+
 def test_a_lookup_keeps_the_columns_people_added_to_it(warehouse: BigQueryWarehouse) -> None:
     warehouse.replace_reference(ZONES, zones())
     add_columns(warehouse, ZONES.table, SchemaField("remark", "STRING", description="Ours."))
@@ -513,8 +560,8 @@ def test_a_load_whose_process_was_killed_never_ends_after_the_next_one(
     assert numbers_in(warehouse) == [8]
 
 
-def test_loads_of_the_day_before_are_waited_for_too(
-    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile
+def test_loads_of_the_day_before_are_waited_for_too_also_by_a_month_without_rows(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, url: str, january: ParquetFile, tmp_path: Path
 ) -> None:
     warehouse.replace_month(CONTRACT, JANUARY, january)
     ((_, job),) = server.store.jobs.items()
@@ -523,8 +570,9 @@ def test_loads_of_the_day_before_are_waited_for_too(
     reference = {**job["jobReference"], "jobId": job_id}
     server.store.jobs = {job_id: {**job, "id": job_id, "jobReference": reference, "status": {"state": "RUNNING"}}}
 
-    with pytest.raises(WarehouseError, match=f"load job {job_id} had not ended"):
-        opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, january)
+    for file in (january, month_file(CONTRACT, JANUARY, [], tmp_path / "empty")):
+        with pytest.raises(WarehouseError, match=f"load job {job_id} had not ended"):
+            opened(url, patience=0.3).replace_month(CONTRACT, JANUARY, file)
 
 
 def test_a_number_that_a_job_of_another_account_has_is_passed_over(
@@ -575,6 +623,17 @@ def test_a_job_whose_number_is_taken_and_which_is_not_known_yet_is_found_and_not
     assert warehouse.replace_month(CONTRACT, JANUARY, january) == 3
     assert (server.lost, server.hidden) == (0, 0)
     assert len(server.jobs("load")) == 1
+
+
+def test_a_number_that_another_load_takes_in_this_very_moment_is_that_loads_and_ours_is_the_next(
+    warehouse: BigQueryWarehouse, server: BigQueryServer, january: ParquetFile, tmp_path: Path
+) -> None:
+    warehouse.replace_month(CONTRACT, JANUARY, january)
+    server.hidden = 1  # not there when it was looked for, and taken when it was asked for
+    warehouse.replace_month(CONTRACT, JANUARY, one_trip(9, tmp_path))
+    assert server.hidden == 0
+    assert [job["id"].rpartition("-")[2] for job in server.jobs("load")] == ["1", "2"]
+    assert numbers_in(warehouse) == [9]
 
 
 def test_a_month_that_is_loaded_more_often_than_bigquery_allows_in_a_day_is_told(

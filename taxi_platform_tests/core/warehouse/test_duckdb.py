@@ -107,6 +107,11 @@ def test_a_table_that_somebody_else_changes_at_the_same_time_may_be_free_later(p
     assert warehouse.replace_month(CONTRACT, JANUARY, file) == 1
 
 
+def test_a_file_that_nobody_has_made_yet_has_no_columns(path: Path) -> None:
+    assert DuckDBWarehouse(path).columns_of(CONTRACT) == frozenset()
+    assert not path.exists()
+
+
 def test_a_file_whose_footer_names_more_rows_than_are_written_changes_nothing(path: Path, tmp_path: Path) -> None:
     warehouse = DuckDBWarehouse(path)
     warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, [{"trip_number": 7}], tmp_path / "old"))

@@ -10,17 +10,22 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
+import pyarrow as pa
 import pytest
+from psycopg import sql
 
 from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
+from taxi_platform.core.catalog.model import SOURCE_MONTH
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse.postgres import PostgresWarehouse
 from taxi_platform.core.warehouse.postgres.session import Connection, Session
+from taxi_platform.marts import load_marts
 from taxi_platform_tests.core.warehouse.months import (
     COLUMNS,
     FEBRUARY,
@@ -182,10 +187,12 @@ def test_columns_and_indexes_that_others_added_stay_and_work(
         url,
         """
         ALTER TABLE taxi.probe_trips
+            ADD COLUMN mistake text,
             ADD COLUMN remark text,
             ADD COLUMN loaded_by text NOT NULL DEFAULT current_user,
             ADD COLUMN fare_in_cents bigint GENERATED ALWAYS AS (fare_amount * 100) STORED,
             ADD COLUMN "Double" bigint GENERATED ALWAYS AS (trip_number * 2) VIRTUAL;
+        ALTER TABLE taxi.probe_trips DROP COLUMN mistake;
         CREATE INDEX ON taxi.probe_trips (vendor_id DESC, lower(note)) WHERE trip_number > 3;
         CREATE UNIQUE INDEX ON taxi.probe_trips (source_month, trip_number)
         """,
@@ -325,6 +332,46 @@ def test_whoever_has_the_whole_table_is_waited_for_with_words_and_not_for_ever(
         assert f"others hold taxi.probe_trips: pid {other.info.backend_pid} " in caplog.text
         assert "of 1 s at most" in caplog.text
     assert warehouse.measure_month(CONTRACT, JANUARY).rows == 10
+
+
+def test_a_table_that_is_taken_after_it_was_looked_at_is_not_waited_for_for_ever(url: str, tmp_path: Path) -> None:
+    load(PostgresWarehouse(url), tmp_path, JANUARY, "old")
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE taxi.probe_trips IN ACCESS EXCLUSIVE MODE")
+        read = "SELECT note FROM taxi.probe_trips"
+        reading = pool.submit(Session(url, patience=0.3).read, "no rows", read, pa.schema([("note", pa.string())]))
+        try:
+            with pytest.raises(WarehouseError, match=r"no rows.*lock timeout"):
+                reading.result(timeout=60)
+        finally:
+            other.rollback()
+
+
+def test_a_deadlock_with_others_is_undone_and_tried_again(postgres: PostgresServer, url: str) -> None:
+    query(url, "CREATE TABLE public.one (); CREATE TABLE public.two ()")
+    name = urlsplit(url).path.removeprefix("/")
+    # The server sees after so long who waits for whom, and ends whoever has asked: others shall not be it.
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET deadlock_timeout = '50ms'").format(sql.Identifier(name)))
+    session, tries = Session(url, patience=60), list[int]()
+    with (
+        psycopg.connect(url, autocommit=True) as ours,
+        psycopg.connect(host=str(postgres.data), port=postgres.port, user="postgres", dbname=name) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("SET deadlock_timeout = '1h'")
+        other.execute("LOCK TABLE public.one")
+
+        def both() -> None:
+            ours.execute("SET LOCAL lock_timeout = '60s'")
+            tries.append(1)
+            ours.execute("LOCK TABLE public.two")
+            if len(tries) == 1:
+                pool.submit(lambda: (other.execute("LOCK TABLE public.two"), other.commit()))
+                wait_for(url, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.two'::regclass")
+            ours.execute("LOCK TABLE public.one")
+
+        session.patiently(ours, "public.two", both)
+    assert len(tries) == 2
 
 
 def test_whose_turn_it_is_to_change_tables_is_named(url: str, tmp_path: Path) -> None:
@@ -542,6 +589,51 @@ def columns_of(url: str, relation: str) -> list[str]:
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", [relation])
         return [name for (name,) in found.fetchall()]
+
+
+_HELD = """
+CREATE TABLE public.may_go ();
+CREATE FUNCTION public.held() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN WHILE NOT EXISTS (SELECT FROM public.may_go) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END $$
+"""
+#: Somebody has written, and is held before he commits.
+HELD = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+
+
+@pytest.mark.parametrize("kind", ["reference", "mart"])
+def test_of_two_loads_of_one_small_table_at_once_the_rows_of_the_last_are_all_there_is(
+    warehouse: PostgresWarehouse, url: str, kind: str
+) -> None:
+    zones, mart = load_catalog().zones, load_marts()[0]
+    values = {it.name: "DATE '2021-01-01'" if it.name == SOURCE_MONTH else "NULL" for it in mart.columns}
+    rows = pa.table({it.name: pa.array([None, None], it.type.arrow) for it in zones.columns})
+
+    def replace() -> int:
+        if kind == "reference":
+            return warehouse.replace_reference(zones, rows)
+        return warehouse.compute_month(mart, JANUARY, f"SELECT {', '.join(values.values())} FROM generate_series(1, 2)")
+
+    replace()
+    table = zones.table if kind == "reference" else mart.table
+    query(url, _HELD)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE TRIGGER it AFTER INSERT ON taxi.{} EXECUTE FUNCTION public.held()").format(
+                sql.Identifier(table)
+            )
+        )
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(url, autocommit=True) as connection:
+        loads = [pool.submit(replace)]
+        wait_for(url, HELD)
+        loads.append(pool.submit(replace))
+        # By one connection: the second load waits for the first a little while at a time, and must be let go meanwhile.
+        while not connection.execute(WAITING).fetchall():
+            time.sleep(0.005)
+        connection.execute("INSERT INTO public.may_go DEFAULT VALUES")
+        assert [it.result() for it in loads] == [2, 2]
+    with psycopg.connect(url) as connection:
+        counted = sql.SQL("SELECT count(*) FROM taxi.{}").format(sql.Identifier(table))
+        assert connection.execute(counted).fetchall() == [(2,)]
 
 
 def wait_for(url: str, statement: LiteralString) -> None:

@@ -5,8 +5,11 @@ says what it imitates. With `TAXI_TEST_BIGQUERY_URL=bigquery://project/dataset` 
 over BigQuery itself (`-m live`).
 """
 
+import math
 import os
+import random
 import signal
+import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +26,7 @@ from real_servers.postgres import PostgresServer
 from taxi_platform.core.catalog import load_catalog
 from taxi_platform.core.catalog.model import TripContract
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.fingerprint import Fingerprint, fingerprint_file
 from taxi_platform.core.measures import measure_file
 from taxi_platform.core.month import Month
 from taxi_platform.core.warehouse import Warehouse, open_warehouse
@@ -370,6 +374,49 @@ def test_one_value_that_differs_shows_in_the_measures(warehouse: Warehouse, tmp_
             assert all(it.startswith(f"{changed}: ") for it in differences)
 
 
+def test_a_month_has_one_fingerprint_in_every_store_and_in_its_file_whatever_its_values_and_order(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    seeded = random.Random(1)
+    anything = (struct.unpack("d", seeded.randbytes(8))[0] for _ in range(300))
+    money = (round(seeded.uniform(-300, 300), digits) for digits in (1, 2, 6, 9, 15) for _ in range(60))
+    edges = [0.0, -0.0, 0.1 + 0.2, math.inf, -math.inf, math.nan, 1e300, 5e-324, 2.0**62, -(2.0**-66), 1e9, None]
+    notes = ["Zürich 🚕", "~", "", None, "1:a", "it's", "出租车", ";"]
+    days = [datetime(3019, 1, 1, microsecond=1), datetime(1969, 12, 31, 23, 59, 59, 999_999), datetime(2021, 1, 10)]
+    rows = [
+        {
+            "pickup_datetime": days[number % 3],
+            "trip_number": number - 2**62,
+            "fare_amount": fare,
+            "note": notes[number % 8],
+            "licensed_on": date(2020, 1, 1) if number % 2 else None,
+        }
+        for number, fare in enumerate([*edges, *anything, *money])
+    ]
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, rows, tmp_path / "stored"))
+    file = month_file(CONTRACT, JANUARY, rows[::-1], tmp_path / "file")
+
+    in_file = fingerprint_file(file, CONTRACT.stored_columns, tmp_path)
+
+    assert warehouse.fingerprint_month(CONTRACT, JANUARY) == in_file
+    assert warehouse.fingerprint_month(CONTRACT, JANUARY, nulls={"note", "congestion_surcharge"}) == in_file
+    assert warehouse.fingerprint_month(CONTRACT, MARCH) == Fingerprint(0, "0" * 15)
+
+
+def test_values_swapped_between_rows_leave_every_sum_and_change_the_fingerprint(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    rows = [{"pickup_datetime": datetime(2021, 1, 10), "vendor_id": it, "fare_amount": 10.5 * it} for it in (1, 2, 3)]
+    swapped = [row | {"fare_amount": fare} for row, fare in zip(rows, (21.0, 10.5, 31.5), strict=True)]
+    warehouse.replace_month(CONTRACT, JANUARY, month_file(CONTRACT, JANUARY, swapped, tmp_path / "stored"))
+    file = month_file(CONTRACT, JANUARY, rows, tmp_path / "file")
+
+    sums = warehouse.measure_month(CONTRACT, JANUARY).differences(measure_file(file, CONTRACT.stored_columns, tmp_path))
+
+    assert list(sums) == []
+    assert warehouse.fingerprint_month(CONTRACT, JANUARY) != fingerprint_file(file, CONTRACT.stored_columns, tmp_path)
+
+
 def test_a_reference_table_is_replaced_as_a_whole(warehouse: Warehouse) -> None:
     zones = load_catalog().zones
 
@@ -451,6 +498,8 @@ def test_a_store_or_a_dataset_without_a_view_with_zones_has_nothing_to_compare(u
     assert open_warehouse(url, zones).measure_zone_view(placed, JANUARY) is None
     assert open_warehouse(url, zones).measure_zone_view(bare, JANUARY) is None
     assert open_warehouse(url).measure_zone_view(placed, JANUARY) is None
+    with pytest.raises(WarehouseError, match=r"has no table .*never_loaded_trips"):  # and not: it has no view
+        open_warehouse(url, zones).measure_zone_view(contract_of({**COLUMNS, **PLACES}, "never_loaded"), JANUARY)
 
 
 def test_different_months_from_two_processes_at_once_both_arrive(

@@ -9,7 +9,7 @@ so that those only are paid for, and what one of them may read is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,19 +26,19 @@ from google.cloud.bigquery.table import RowIterator
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
     Column,
-    ColumnType,
     ReferenceContract,
     TableContract,
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.files import work_folder
+from taxi_platform.core.fingerprint import Fingerprint
 from taxi_platform.core.google import GoogleClients
-from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures
+from taxi_platform.core.measures import Measures, measured
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
-from taxi_platform.core.warehouse import absent
-from taxi_platform.core.warehouse.bigquery import expiry, staging, tables
+from taxi_platform.core.warehouse import absent, base_view
+from taxi_platform.core.warehouse.bigquery import contents, expiry, staging, tables
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.bigquery.loads import Load
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals, money_column, read_totals, select_totals
@@ -53,22 +53,29 @@ class BigQueryWarehouse:
         dataset: The dataset.
         zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         labels: What every job is labelled with besides its dataset and month, such as the run it is part of.
+        bases: The report of bases, for the views `fhv_bases` and `<table>_with_bases`.
     """
 
     dataset: Dataset
     zones: ReferenceContract | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    bases: ReferenceContract | None = None
 
     @classmethod
     def of_url(
-        cls, url: str, zones: ReferenceContract | None, google: GoogleClients, labels: Mapping[str, str] | None = None
+        cls,
+        url: str,
+        zones: ReferenceContract | None,
+        google: GoogleClients,
+        labels: Mapping[str, str] | None = None,
+        bases: ReferenceContract | None = None,
     ) -> Self:
         """The warehouse of `bigquery://project/dataset[?location=EU&maximum_bytes_billed=100000000000]`.
 
         Raises:
             WarehouseError: The URL is not written as it should be, or has an option nobody knows.
         """
-        return cls(Dataset.of_url(url, google), zones, labels or {})
+        return cls(Dataset.of_url(url, google), zones, labels or {}, bases)
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""
@@ -84,8 +91,9 @@ class BigQueryWarehouse:
             copy = staging.with_month(contract, month, file, others, work)
             table = tables.prepare(self.dataset, contract)
             if self.zones is not None and contract.zone_columns:
-                tables.prepare(self.dataset, self.zones)
                 tables.prepare_view(self.dataset, contract, table, self.zones)
+            if self.bases is not None and base_view.numbers_of(contract):
+                tables.prepare_base_view(self.dataset, contract, table, self.bases)
             target = f"{contract.table}${month.year:04d}{month.number:02d}"
             load = Load(self.dataset, table, target, self._labels(contract) | {"month": str(month)})
             if not file.rows:
@@ -108,15 +116,25 @@ class BigQueryWarehouse:
             # Not by the Storage API, which needs one more permission and one more library.
             return rows.to_arrow(create_bqstorage_client=False).cast(schema)
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
-        columns = contract.stored_columns
+        columns = measured(contract.stored_columns, only)
         with self._reading(contract) as there:
-            figures = ", ".join(_measures(it) if it.name in there else "0, 0" for it in columns)
-            condition, parameters = of_months([month])
-            query = f"SELECT COUNT(*), {figures} FROM {self.dataset.sql(contract.table)} WHERE {condition}"
-            (row, *_) = self._query(contract, query, parameters)
-            return read_measures(columns, row.values())
+            return contents.measure(lambda it: self._of_month(contract, month, it), columns, there)
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
+        with self._reading(contract) as there:
+            return contents.fingerprint(
+                lambda it: self._of_month(contract, month, it), contract.stored_columns, there, nulls
+            )
+
+    def _of_month(self, contract: TripContract, month: Month, query: str) -> tuple[Any, ...]:
+        """The one row of a query whose `{rows}` are a month's."""
+        condition, parameters = of_months([month])
+        rows = f"FROM {self.dataset.sql(contract.table)} WHERE {condition}"
+        (row, *_) = self._query(contract, query.replace("{rows}", rows), parameters)
+        return row.values()
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -135,16 +153,17 @@ class BigQueryWarehouse:
         """See `Warehouse.replace_reference`."""
         with self._writing(), TemporaryDirectory() as work:
             table = tables.prepare(self.dataset, contract)
+            if base_view.is_report(contract, self.bases):
+                tables.prepare_bases(self.dataset, contract)
             copy = staging.of_rows(rows, tables.others_of(self.dataset, contract, table, rows.schema.names), Path(work))
             return Load(self.dataset, table, contract.table, self._labels(contract)).run(copy, rows.num_rows)
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
         with self._reading(contract) as there:
-            select = _select(contract.columns, there)
-            rows = self._query(
-                contract, f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY {identifier(contract.key)}"
-            )
+            select, order = _select(contract.columns, there), ", ".join(map(identifier, contract.keys))
+            query = f"SELECT {select} FROM {self.dataset.sql(contract.table)} ORDER BY {order}"
+            rows = self._query(contract, query)
             table = rows.to_arrow(create_bqstorage_client=False).cast(_schema(contract.columns))
         if not table.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
@@ -293,19 +312,3 @@ def _select(columns: Sequence[Column], there: frozenset[str]) -> str:
         identifier(it.name) if it.name in there else f"CAST(NULL AS {tables.TYPES[it.type]}) AS {identifier(it.name)}"
         for it in columns
     )
-
-
-def _measures(column: Column) -> str:
-    """What `core/measures.py` asks of a column, in BigQuery's SQL, added up where none overflows."""
-    name = identifier(column.name)
-    match column.type:
-        case ColumnType.FLOAT64:
-            addend = f"IF(ABS({name}) < {LARGEST}, TRUNC({name} * {PARTS}), NULL)"
-        case ColumnType.STRING:
-            # In place, and not once for each text: a query pays for the bytes it reads, not for what it computes.
-            addend = f"CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({name})), 1, 15)) AS INT64)"
-        case ColumnType.TIMESTAMP | ColumnType.DATE:
-            addend = f"DATETIME_DIFF(CAST({name} AS DATETIME), DATETIME '1970-01-01', MICROSECOND)"
-        case _:
-            addend = name
-    return f"COUNT({name}), COALESCE(SUM(CAST({addend} AS BIGNUMERIC)), 0)"

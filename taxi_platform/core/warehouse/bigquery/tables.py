@@ -21,6 +21,7 @@ from taxi_platform.core.catalog.model import (
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
+from taxi_platform.core.warehouse import base_view
 from taxi_platform.core.warehouse.bigquery import expiry
 from taxi_platform.core.warehouse.bigquery.dataset import Dataset, identifier
 from taxi_platform.core.warehouse.zone_view import view_name, zone_view
@@ -102,11 +103,31 @@ def prepare(dataset: Dataset, contract: TableContract) -> bigquery.Table:
 
 def prepare_view(dataset: Dataset, contract: TripContract, trips: bigquery.Table, zones: ReferenceContract) -> None:
     """Make the view that names the zones a trip began and ended in; the lookup may come later."""
-    # Named one by one: the schema that BigQuery shows of a view is the one of the day its SQL was set.
-    columns = [identifier(field.name) for field in trips.schema]
+    prepare(dataset, zones)
     tables = dataset.sql(contract.table), dataset.sql(zones.table)
-    query = zone_view(contract, zones, *tables, columns=columns, quote=identifier)
+    query = zone_view(contract, zones, *tables, columns=_columns_of(trips), quote=identifier)
     _prepare_view(dataset, view_name(contract), query)
+
+
+def prepare_base_view(
+    dataset: Dataset, contract: TripContract, trips: bigquery.Table, report: ReferenceContract
+) -> None:
+    """Make the view that names the bases of trips, and that of the bases; their report may come later."""
+    prepare(dataset, report)
+    prepare_bases(dataset, report)
+    tables = dataset.sql(contract.table), dataset.sql(base_view.BASES)
+    query = base_view.base_view(contract, *tables, columns=_columns_of(trips), quote=identifier)
+    _prepare_view(dataset, base_view.view_name(contract), query)
+
+
+def prepare_bases(dataset: Dataset, report: ReferenceContract) -> None:
+    """Make the view of bases, of the table of their report."""
+    _prepare_view(dataset, base_view.BASES, base_view.bases_view(dataset.sql(report.table), identifier))
+
+
+def _columns_of(table: bigquery.Table) -> list[str]:
+    """One by one: the schema that BigQuery shows of a view is the one of the day its SQL was set."""
+    return [identifier(field.name) for field in table.schema]
 
 
 @_looking_again

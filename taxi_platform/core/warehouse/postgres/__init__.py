@@ -9,9 +9,9 @@ table. `session.py` is the connection, `schema.py` what the tables are, `views.p
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import pgpq
 import pyarrow as pa
@@ -22,16 +22,18 @@ from psycopg.rows import dict_row
 from taxi_platform.core.catalog.model import (
     SOURCE_MONTH,
     Column,
-    ColumnType,
     ReferenceContract,
     TableContract,
     TripContract,
 )
 from taxi_platform.core.errors import WarehouseError
-from taxi_platform.core.measures import LARGEST, PARTS, Measures, read_measures, select_measures, total_of_texts
+from taxi_platform.core.fingerprint import Fingerprint
+from taxi_platform.core.measures import Measures, measured
 from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
 from taxi_platform.core.warehouse import absent, require_all
+from taxi_platform.core.warehouse.base_view import is_report
+from taxi_platform.core.warehouse.postgres.contents import fingerprint, measure
 from taxi_platform.core.warehouse.postgres.schema import (
     SCHEMA,
     StoredTable,
@@ -43,7 +45,12 @@ from taxi_platform.core.warehouse.postgres.schema import (
     verbatim,
 )
 from taxi_platform.core.warehouse.postgres.session import Connection, Result, Session
-from taxi_platform.core.warehouse.postgres.views import ensure_zone_view, zone_totals
+from taxi_platform.core.warehouse.postgres.views import (
+    ensure_base_view,
+    ensure_bases,
+    ensure_zone_view,
+    zone_totals,
+)
 from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 
 #: Rows sent at a time: what a load holds in memory is one such batch and the pages of the file it is from.
@@ -61,11 +68,13 @@ class PostgresWarehouse:
         url: A libpq connection URI; all of its options work.
         zones: The zone lookup, which the view `<table>_with_zones` joins to a table of trips.
         patience: Seconds to wait for readers and other loads to let go of a table.
+        bases: The report of bases, for the views `fhv_bases` and `<table>_with_bases`.
     """
 
     url: str = field(repr=False)
     zones: ReferenceContract | None = None
     patience: float = 600.0
+    bases: ReferenceContract | None = None
 
     def table_name(self, contract: TableContract) -> str:
         """See `Warehouse.table_name`."""
@@ -91,6 +100,7 @@ class PostgresWarehouse:
         def load(connection: Connection) -> int:
             ensure(session, connection, contract)
             ensure_zone_view(session, connection, contract, self.zones)
+            ensure_base_view(session, connection, contract, self.bases)
             return session.bounded(connection, self.table_name(contract), lambda: staged(connection))
 
         return session.run(_NOT_WRITTEN, load)
@@ -103,24 +113,20 @@ class PostgresWarehouse:
         )
         return self._read(contract, columns, condition)
 
-    def measure_month(self, contract: TripContract, month: Month) -> Measures:
+    def measure_month(self, contract: TripContract, month: Month, only: Container[str] | None = None) -> Measures:
         """See `Warehouse.measure_month`."""
+        columns = measured(contract.stored_columns, only)
+        return self._look(
+            contract, lambda connection: measure(connection, self._existing(connection, contract), columns, month)
+        )
+
+    def fingerprint_month(self, contract: TripContract, month: Month, nulls: Container[str] = ()) -> Fingerprint:
+        """See `Warehouse.fingerprint_month`."""
         columns = contract.stored_columns
-
-        def measured(connection: Connection) -> Measures:
-            table = self._existing(connection, contract)
-            query = sql.SQL(
-                "WITH trips AS NOT MATERIALIZED (SELECT {} FROM {} WHERE {} = %s) SELECT {} FROM trips"
-            ).format(
-                table.selected(columns),
-                table.name,
-                sql.Identifier(SOURCE_MONTH),
-                sql.SQL(cast(LiteralString, select_measures(columns, _total))),  # of identifiers of a contract
-            )
-            (row,) = connection.execute(query, [month.first_day]).fetchall()
-            return read_measures(columns, row)
-
-        return self._look(contract, measured)
+        return self._look(
+            contract,
+            lambda connection: fingerprint(connection, self._existing(connection, contract), columns, month, nulls),
+        )
 
     def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
         """See `Warehouse.measure_zone_view`."""
@@ -140,6 +146,8 @@ class PostgresWarehouse:
 
         def load(connection: Connection) -> None:
             ensure(session, connection, contract)
+            if is_report(contract, self.bases):
+                ensure_bases(session, connection, contract)
             name = self.table_name(contract)
             table = session.bounded(connection, name, lambda: self._existing(connection, contract))
 
@@ -164,7 +172,8 @@ class PostgresWarehouse:
 
     def read_reference(self, contract: ReferenceContract) -> pa.Table:
         """See `Warehouse.read_reference`."""
-        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY {}").format(sql.Identifier(contract.key)))
+        order = sql.SQL(", ").join(map(sql.Identifier, contract.keys))
+        rows = self._read(contract, contract.columns, sql.SQL("ORDER BY {}").format(order))
         if not rows.num_rows:  # a view may have needed the table before anybody loaded it
             raise self._absent(contract)
         return rows
@@ -277,23 +286,3 @@ def _copy(
                 copy.write(encoder.write_batch(batch.cast(schema)))
             copy.write(encoder.finish())
         return cursor.rowcount
-
-
-def _total(column: Column) -> str:
-    """What `core/measures.py` asks of a column, in PostgreSQL's SQL."""
-    name = column.name
-    match column.type:
-        case ColumnType.FLOAT64:
-            # Whole part and rest apart: PostgreSQL rounds a double to 15 digits where it makes a wider number of it.
-            counted = f"FILTER (WHERE abs({name}) < {LARGEST})"
-            rest = f"trunc(({name} - trunc({name})) * {PARTS})"
-            return f"sum(trunc({name})::bigint) {counted} * {PARTS} + sum({rest}::bigint) {counted}"
-        case ColumnType.STRING:
-            digest = "('x' || substr(md5(convert_to(value, 'UTF8')), 1, 15))::bit(60)::bigint"
-            return total_of_texts(column, digest, "numeric")
-        case ColumnType.TIMESTAMP:
-            return f"sum((extract(epoch FROM {name}) * 1000000)::bigint)"
-        case ColumnType.DATE:
-            return f"sum(({name} - DATE '1970-01-01')::bigint * 86400000000)"
-        case _:
-            return f"sum({name})"
