@@ -1,5 +1,7 @@
 """The blocking checks fail when a promise is broken, and stop what would build on it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -7,10 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_platform import checks
 from taxi_platform.core.catalog import Catalog, load_catalog
-from taxi_platform.core.catalog.model import Column, ColumnType
+from taxi_platform.core.catalog.model import Column, ColumnType, TripContract
+from taxi_platform.core.errors import WarehouseError
 from taxi_platform.core.lake import open_lake
+from taxi_platform.core.month import Month
 from taxi_platform.core.parquet import ParquetFile
+from taxi_platform.core.warehouse.duckdb import DuckDBWarehouse
+from taxi_platform.core.warehouse.zone_totals import ZoneTotals
 from taxi_platform.io_managers.files import ParquetIOManager
 from taxi_platform_tests.assets.months import tamper, with_column, without_last_row
 from taxi_platform_tests.assets.platform import (
@@ -23,6 +30,7 @@ from taxi_platform_tests.assets.platform import (
     figures_of,
     steps_of,
 )
+from taxi_platform_tests.core.warehouse.months import COLUMNS, JANUARY, contract_of, month_file
 
 MONTH = "2021-01"
 ROWS = 300
@@ -459,3 +467,36 @@ def test_a_view_that_is_gone_or_cannot_be_read_is_warned_of(platform: Platform, 
     assert told in str(found.description)
     assert "load the month again" in str(found.description)
     assert checks_of(platform.run("green_to_warehouse_job", MONTH))["zone_view_matches_table"]
+
+
+class Overtaken(DuckDBWarehouse):
+    """A store whose month another run replaces between a look at the view and one at the table, once."""
+
+    def measure_zone_view(self, contract: TripContract, month: Month) -> ZoneTotals | None:
+        found = super().measure_zone_view(contract, month)
+        if found and found.rows == 1:
+            rows = [{"trip_number": 1}, {"trip_number": 2}]
+            self.replace_month(contract, month, month_file(contract, month, rows, self.path.with_name("newer")))
+        return found
+
+
+def test_a_month_that_is_replaced_between_view_and_table_is_looked_at_again_and_a_store_in_use_is_no_warning(
+    tmp_path: Path,
+) -> None:
+    places = {"pickup_location_id": "int32", "dropoff_location_id": "int32"}
+    contract, month = contract_of({**COLUMNS, **places}), JANUARY
+    store = Overtaken(tmp_path / "it.duckdb", load_catalog().zones, patience=0.2)
+    store.replace_month(contract, month, month_file(contract, month, [{"trip_number": 1}], tmp_path / "month"))
+
+    found = checks._zone_view_matches_table(contract, month, store)
+
+    assert found.holds
+    assert found.judged
+    held = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", held, str(store.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(WarehouseError, match="another process has held the warehouse"):
+            checks._zone_view_matches_table(contract, month, store)
+        other.communicate()
