@@ -144,6 +144,8 @@ def network(folder: Path, *names: str) -> Generator[Network, None, None]:
             host.power_off()
             with suppress(subprocess.CalledProcessError):
                 _ip("netns", "del", host.space)
+            with suppress(subprocess.CalledProcessError):  # gone with its space, unless a process lingers there
+                _ip("link", "del", host.line)
         with suppress(subprocess.CalledProcessError):
             _ip("link", "del", bridge)
 

@@ -36,7 +36,11 @@ mutation($job: String!, $tags: [ExecutionTag!]) {
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
-_TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
+_TERMINATE = """
+mutation($run: String!, $policy: TerminateRunPolicy!) {
+  terminateRun(runId: $run, terminatePolicy: $policy) { __typename }
+}
+"""
 _LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stderr stdout } }"
 
 
@@ -91,9 +95,10 @@ class Cluster:
         assert said["__typename"] == "LaunchRunSuccess", said
         return said["run"]["runId"]
 
-    def terminate(self, run: str) -> None:
-        """End a run, as the button in the UI does."""
-        assert self._ask(_TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    def terminate(self, run: str, *, by_force: bool = False) -> None:
+        """End a run, as the button in the UI does; one that waits for a worker it ends by force alone."""
+        policy = "MARK_AS_CANCELED_IMMEDIATELY" if by_force else "SAFE_TERMINATE"
+        assert self._ask(_TERMINATE, run=run, policy=policy)["terminateRun"]["__typename"] == "TerminateRunSuccess"
 
     def logs(self, run: str) -> str:
         """What a run printed, as the UI shows it."""

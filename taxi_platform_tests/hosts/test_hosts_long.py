@@ -85,8 +85,8 @@ def test_a_cancelled_run_ends_as_cancelled_at_work_or_waiting(up: Cluster) -> No
     at_work, waiting = up.at_work(runs)[0], runs[-1]
     wait(lambda: up.run(waiting).status is dg.DagsterRunStatus.STARTING, PATIENCE)
     since = time.monotonic()
-    for run in (at_work, waiting):
-        up.terminate(run)
+    up.terminate(at_work)
+    up.terminate(waiting, by_force=True)
     wait(lambda: all(up.run(it).is_finished for it in (at_work, waiting)), PATIENCE)
     say("two runs cancelled", since)
     assert [up.run(it).status for it in (at_work, waiting)] == [dg.DagsterRunStatus.CANCELED] * 2
