@@ -115,6 +115,11 @@ def _as_ctrl_c(_: int, __: Any) -> None:
     raise KeyboardInterrupt
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: most tests start something, and wait until it is there."""
+    return (os.cpu_count() or 1) * 3 // 2 or 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: what begins last is what everybody waits for."""
     long = {item.path for item in items if item.get_closest_marker("long")}
