@@ -3,9 +3,9 @@
 A small month spends two thirds of its time on imports otherwise. Each run is a process of its own as before: one that
 fails or dies takes no other with it.
 
-Several months in one run (`BackfillPolicy.multi_run`, tried with Dagster 1.13) would share one start, too. But its
-steps get all the months at once, a check is evaluated once for all of them and recorded for none, one month that fails
-fails the others, and a backfill of a job does not heed the policy.
+Several months in one run (`BackfillPolicy.multi_run`) would share one start, too. But its steps get all the months at
+once, and a check is evaluated once for all of them and recorded for none (tried with Dagster 1.13): one month that
+fails would fail the others.
 
 python -m taxi_platform.code_server api grpc [OPTIONS OF dagster api grpc]
 python -m taxi_platform.code_server code-server start [OPTIONS OF dagster code-server start]

@@ -20,7 +20,7 @@ CSV_BYTES, PARQUET_BYTES, CLEANED_BYTES, TABLE_BYTES, UNPACKED = 30.0, 18.0, 22.
 #: Measured on two cores: what a month takes however small it is, and per row, in seconds.
 LEAST_SECONDS, SECONDS_PER_ROW = 1.3, 2.5e-6
 #: From the launch of a month until it has begun; until the queue, which looks every second, has seen that a place is
-#: free; and until the daemon has taken a backfill up.
+#: free; and until the daemon has taken a backfill up. Estimates, until the months before say better.
 START_SECONDS, TURN_SECONDS, BEGIN_SECONDS = 0.7, 0.7, 8.0
 #: BigQuery keeps so many bytes a month for nothing; to load costs nothing: https://cloud.google.com/bigquery/pricing
 FREE_BIGQUERY_BYTES = 10 * 2**30
