@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_while_it_starts_ends_it_with_a_word(tmp_path: Path
     assert "the UI has ended by itself" in it.said
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [SERVICES[0], *(pytest.param(it, marks=pytest.mark.campaign) for it in SERVICES[1:])])
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.campaign)])
 def test_when_one_of_them_is_gone_the_others_end(tmp_path: Path, name: str, number: int) -> None:
     with serving(tmp_path, ["make", "dev"]) as it:
@@ -142,7 +142,7 @@ def test_when_one_of_them_is_gone_the_others_end(tmp_path: Path, name: str, numb
     assert "has ended by itself" in it.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.campaign), signal.SIGINT])
 def test_started_by_a_script_in_the_background_it_still_ends_when_it_is_told(tmp_path: Path, number: int) -> None:
     """Such a shell has its commands ignore SIGINT, and make obeys: that signal has to go to all of them."""
     with serving(tmp_path, ["bash", "-c", "make dev & wait"]) as it:

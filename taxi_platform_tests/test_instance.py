@@ -36,7 +36,9 @@ def prepared(home: Path) -> str:
     return (home / "dagster.yaml").read_text()
 
 
-@pytest.mark.parametrize("command", ["run", "references", "follow"])
+@pytest.mark.parametrize(
+    "command", ["run", *(pytest.param(it, marks=pytest.mark.campaign) for it in ("references", "follow"))]
+)
 def test_the_settings_of_somebody_else_are_used_and_never_written(tmp_path: Path, home: Path, command: str) -> None:
     (home / "dagster.yaml").write_text(THEIRS)
     environ = {"TAXI_DATA_DIR": str(tmp_path / "data"), "TAXI_SOURCE": "sample", "DAGSTER_HOME": str(home)}

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from real_servers.azure import AzureServer
 from real_servers.s3 import S3Server
 
@@ -21,6 +23,7 @@ def test_the_commands_of_the_page_bring_a_month_to_an_s3(s3: S3Server, tmp_path:
     assert s3.client().head_object(Bucket=bucket, Key=OBJECT)["ContentLength"] > 10_000
 
 
+@pytest.mark.campaign
 def test_the_commands_of_the_page_bring_a_month_to_azure(azure: AzureServer, tmp_path: Path) -> None:
     container = azure.new_container()
     told = "az://my-container/taxi"

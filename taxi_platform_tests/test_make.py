@@ -21,7 +21,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("by", ["command line", "environment"])
+@pytest.mark.parametrize("by", ["command line", pytest.param("environment", marks=pytest.mark.campaign)])
 @pytest.mark.parametrize(
     ("target", "variable"),
     [
@@ -58,7 +58,14 @@ def test_a_value_is_refused_as_it_was_written_and_nothing_in_it_is_run(
 
 
 @pytest.mark.usefixtures("dagster_is_there")
-@pytest.mark.parametrize("name", ["it's", "two words", "an “año” $HOME", "-rf; ls `id` #1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's",
+        "-rf; ls `id` #1",
+        *(pytest.param(it, marks=pytest.mark.campaign) for it in ("two words", "an “año” $HOME")),
+    ],
+)
 def test_a_folder_and_a_run_config_of_any_name_are_found(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()

@@ -93,8 +93,10 @@ def test_the_password_of_postgres_is_said_nowhere(
     [
         ("file", False),
         ("JSON", True),
-        ("base64", False),
-        *(pytest.param(*it, marks=pytest.mark.campaign) for it in (("file", True), ("JSON", False), ("base64", True))),
+        *(
+            pytest.param(*it, marks=pytest.mark.campaign)
+            for it in (("file", True), ("JSON", False), ("base64", False), ("base64", True))
+        ),
     ],
 )
 def test_the_key_of_google_is_said_nowhere(

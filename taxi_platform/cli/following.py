@@ -3,9 +3,10 @@
 The months are run by the daemon of the running instance; ending this process ends nothing but the watching.
 """
 
+import signal
 import time
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -78,6 +79,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
         with ExitStack() as stack:
             instance = stack.enter_context(dg.DagsterInstance.get())
             _require(instance, backfill)
+            end_if_told = stack.enter_context(_no_ctrl_c_is_lost())
             progress = stack.enter_context(Progress(*columns, console=console))
             task = progress.add_task(f"backfill {backfill}", total=None, rows="")
             while True:
@@ -99,6 +101,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
                     break
                 if not silent and (silent := silence(instance, time.time())):
                     say.complain(say.failure_lines(f"backfill {backfill} waits: {silent}"))
+                end_if_told()
                 time.sleep(_POLL_SECONDS)
             said = dict[str, Said]()
             for it in runs:
@@ -117,6 +120,34 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
         status = "done" if is_done else "failed"
         say.document({"command": "backfill", "backfill": backfill, "status": status, "months": months})
     return say.DONE if is_done else say.FAILED
+
+
+@contextmanager
+def _no_ctrl_c_is_lost() -> Generator[Callable[[], None], None, None]:
+    """Remember a Ctrl-C: of one that comes while Python collects garbage nothing is left but a word on stderr.
+
+    Yields:
+        What ends the block if there was one.
+    """
+    told: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def hear(number: int, frame: Any) -> None:
+        told.append(number)
+        signal.default_int_handler(number, frame)
+
+    def end_if_told() -> None:
+        if told:
+            raise KeyboardInterrupt
+
+    if before is not signal.default_int_handler:  # nobody hears it, or somebody else does
+        yield end_if_told
+        return
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield end_if_told
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def say_how_to_go_on(backfill: str, *, as_json: bool = False) -> int:

@@ -124,6 +124,7 @@ def test_a_run_that_was_overtaken_by_one_with_other_rules_does_not_clean_over_it
     assert platform.parquet("cleaned", "green", MONTH).lineage.rules["duplicate_row"] == "reject"
 
 
+@pytest.mark.campaign
 def test_two_runs_of_one_file_by_one_set_of_rules_do_not_disturb_each_other(platform: Platform) -> None:
     with held_run(platform, MONTH, TO_LAKE) as first:
         platform.run("green_trips_job", MONTH)
@@ -145,6 +146,7 @@ def test_the_two_files_of_a_cleaning_come_to_their_places_without_another_run_be
     assert rows_everywhere(platform) == dict.fromkeys(ALL_NEW, OLD_ROWS)
 
 
+@pytest.mark.campaign
 def test_a_newer_file_replaces_what_an_older_run_has_published_since_it_began(platform: Platform) -> None:
     with held_run(platform, MONTH, CLEANED) as older:
         publish_again(platform)

@@ -79,6 +79,7 @@ def test_a_republished_month_whose_load_meets_one_refused_connection_is_loaded_b
     assert automation.tick(ARRIVALS) == []
 
 
+@pytest.mark.campaign
 def test_a_warehouse_that_is_refused_for_a_day_is_whole_again_by_itself_after_few_runs(
     automation: Automation, source: Path
 ) -> None:
@@ -162,7 +163,8 @@ def test_into_another_warehouse_every_month_is_loaded_though_the_records_say_it_
     assert back.tick(ARRIVALS) == []
 
 
-@pytest.mark.parametrize("names_its_store", [True, pytest.param(False, marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("names_its_store", [True, False])
 def test_another_warehouse_is_filled_a_bounded_number_of_months_at_a_time(
     automation: Automation, tmp_path: Path, names_its_store: bool
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_run_that_waits_says_for_what_and_a_signal_ends_it(
     assert claimed(instance) == 4, "the runs at work keep their places"
 
 
+@pytest.mark.campaign
 def test_a_run_that_waits_gets_the_place_of_one_that_is_killed_meanwhile(
     tmp_path: Path, instance: dg.DagsterInstance, other: "subprocess.Popen[bytes]"
 ) -> None:

@@ -131,6 +131,7 @@ def test_the_newest_month_that_lost_nearly_all_of_its_rows_is_found_when_the_bac
     assert backfills.answers() == before, "the same answer is not reported twice"
 
 
+@pytest.mark.campaign
 def test_who_looks_for_the_first_time_leaves_what_ended_long_ago_alone(backfills: Backfills) -> None:
     for month, rows in ROWS.items():
         backfills.run(month, rows)
@@ -175,6 +176,7 @@ def test_people_hear_of_what_is_found_when_a_backfill_has_ended_once_and_that_it
     assert {f"{SHRUNK} holds again", f"{TREND} holds again"} <= {*endpoint.titles()}
 
 
+@pytest.mark.campaign
 def test_what_a_run_had_found_is_no_good_news_once_its_month_was_judged_again(
     backfills: Backfills, watch: Watch, endpoint: Endpoint
 ) -> None:
@@ -212,6 +214,7 @@ def test_who_follows_a_backfill_reads_which_month_lost_its_rows_and_following_it
     assert backfills.answers() == before
 
 
+@pytest.mark.campaign
 def test_a_backfill_whose_months_cannot_be_compared_again_is_told_of_all_the_same(
     backfills: Backfills, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

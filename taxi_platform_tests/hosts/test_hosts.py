@@ -18,6 +18,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster, None, Non
         yield up
 
 
+@pytest.mark.campaign
 def test_months_are_whole_and_once_though_a_process_is_killed_and_a_machine_is_cut_off(up: Cluster) -> None:
     east, west = up.network.hosts
     runs = [up.launch(month) for month in MONTHS]

@@ -41,7 +41,7 @@ def in_a_process_of_its_own(step: str, path: Path, rows: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("rows", [200_000, 2_500_000])
+@pytest.mark.parametrize("rows", [200_000, pytest.param(2_500_000, marks=pytest.mark.campaign)])
 def test_cleaning_a_month_stays_within_its_memory(rows: int, tmp_path: Path) -> None:
     path = tmp_path / "yellow_tripdata_2021-01.csv.gz"
     in_a_process_of_its_own("write", path, rows)
@@ -75,7 +75,7 @@ print(outcome.cleaned.num_rows, len(last), last[f"x{columns - 1}"])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-@pytest.mark.parametrize(("columns", "rows"), [(1_450, 2_500), (300, 12_000)])
+@pytest.mark.parametrize(("columns", "rows"), [(1_450, 2_500), pytest.param(300, 12_000, marks=pytest.mark.campaign)])
 def test_many_unknown_columns_of_many_rows_fit_into_a_runs_memory(
     columns: int, rows: int, suffix: str, tmp_path: Path
 ) -> None:

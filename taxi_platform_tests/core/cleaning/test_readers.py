@@ -175,7 +175,7 @@ def outcome_of(content: bytes, *, by_line: bool) -> Outcome:
         return clean_bytes(Path(folder), content, actions=ONLY_UNREADABLE)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     odd=st.lists(lines(), min_size=1, max_size=8),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
