@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 import pytest
 
+from taxi_platform.cli.following import no_ctrl_c_is_lost
 from taxi_platform_tests.test_launch import ROOT
 
 #: It says that it is there, and what it hears.
@@ -73,3 +75,19 @@ def test_one_that_ends_by_itself_has_its_own_exit_status() -> None:
     with started("print('there', flush=True); raise SystemExit(7)") as it:
         it.communicate(timeout=60)
         assert it.returncode == 7
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_comes_where_python_lets_no_exception_out_ends_who_watches_a_backfill() -> None:
+    class Garbage:
+        pass
+
+    before, garbage = signal.getsignal(signal.SIGINT), Garbage()
+    with no_ctrl_c_is_lost() as end_if_told:
+        end_if_told()
+        gone = weakref.ref(garbage, lambda _: signal.raise_signal(signal.SIGINT))
+        del garbage
+        assert gone() is None
+        with pytest.raises(KeyboardInterrupt):
+            end_if_told()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -79,7 +79,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
         with ExitStack() as stack:
             instance = stack.enter_context(dg.DagsterInstance.get())
             _require(instance, backfill)
-            end_if_told = stack.enter_context(_no_ctrl_c_is_lost())
+            end_if_told = stack.enter_context(no_ctrl_c_is_lost())
             progress = stack.enter_context(Progress(*columns, console=console))
             task = progress.add_task(f"backfill {backfill}", total=None, rows="")
             while True:
@@ -123,7 +123,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
 
 
 @contextmanager
-def _no_ctrl_c_is_lost() -> Generator[Callable[[], None], None, None]:
+def no_ctrl_c_is_lost() -> Generator[Callable[[], None], None, None]:
     """Remember a Ctrl-C: of one that comes while Python collects garbage nothing is left but a word on stderr.
 
     Yields:
