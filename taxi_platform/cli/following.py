@@ -74,12 +74,12 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
         TextColumn("months  {task.fields[rows]}"),
     )
     try:
-        if begun:
-            console.print(begun)
         with ExitStack() as stack:
+            end_if_told = stack.enter_context(no_ctrl_c_is_lost())
+            if begun:
+                console.print(begun)
             instance = stack.enter_context(dg.DagsterInstance.get())
             _require(instance, backfill)
-            end_if_told = stack.enter_context(no_ctrl_c_is_lost())
             progress = stack.enter_context(Progress(*columns, console=console))
             task = progress.add_task(f"backfill {backfill}", total=None, rows="")
             while True:

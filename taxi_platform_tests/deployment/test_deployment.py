@@ -142,7 +142,6 @@ def test_half_a_year_is_brought_in_though_the_daemon_and_the_code_server_are_kil
     assert_every_month_is_there_once(taxi, postgres, "yellow", HALF_A_YEAR)
 
 
-@pytest.mark.campaign
 def test_stopping_lets_the_months_at_work_end_and_keeps_the_others_for_later(
     taxi: Deployment, postgres: PostgresServer
 ) -> None:
