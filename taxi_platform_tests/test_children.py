@@ -77,7 +77,6 @@ def test_one_that_ends_by_itself_has_its_own_exit_status() -> None:
         assert it.returncode == 7
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_ctrl_c_that_comes_where_python_lets_no_exception_out_ends_who_watches_a_backfill() -> None:
     class Garbage:
         pass
@@ -90,4 +89,6 @@ def test_a_ctrl_c_that_comes_where_python_lets_no_exception_out_ends_who_watches
         assert gone() is None
         with pytest.raises(KeyboardInterrupt):
             end_if_told()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # a second time: at once
     assert signal.getsignal(signal.SIGINT) is before

@@ -83,6 +83,7 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
             progress = stack.enter_context(Progress(*columns, console=console))
             task = progress.add_task(f"backfill {backfill}", total=None, rows="")
             while True:
+                end_if_told()
                 record = instance.get_backfill(backfill)  # before its runs: none is added to one that has ended
                 runs = instance.get_run_records(dg.RunsFilter(tags={BACKFILL: backfill}), ascending=True)
                 for it in runs:
@@ -101,7 +102,6 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
                     break
                 if not silent and (silent := silence(instance, time.time())):
                     say.complain(say.failure_lines(f"backfill {backfill} waits: {silent}"))
-                end_if_told()
                 time.sleep(_POLL_SECONDS)
             said = dict[str, Said]()
             for it in runs:
@@ -124,7 +124,9 @@ def follow(backfill: str, begun: str = "", *, as_json: bool = False) -> int:
 
 @contextmanager
 def no_ctrl_c_is_lost() -> Generator[Callable[[], None], None, None]:
-    """Remember a Ctrl-C: of one that comes while Python collects garbage nothing is left but a word on stderr.
+    """Remember a Ctrl-C until it can be heeded; a second one ends the block at once.
+
+    As an exception it would be lost wherever Python lets none out, as when it collects garbage.
 
     Yields:
         What ends the block if there was one.
@@ -133,8 +135,9 @@ def no_ctrl_c_is_lost() -> Generator[Callable[[], None], None, None]:
     before = signal.getsignal(signal.SIGINT)
 
     def hear(number: int, frame: Any) -> None:
+        if told:
+            signal.default_int_handler(number, frame)
         told.append(number)
-        signal.default_int_handler(number, frame)
 
     def end_if_told() -> None:
         if told:
