@@ -113,12 +113,23 @@ class _PatientClaims(InstanceConcurrencyContext):
             DagsterExecutionInterruptedError: Somebody wants the run to end.
             TaxiPlatformError: There has been none for too long.
         """
-        if super().claim(concurrency_key, step_key, step_priority):
+        if self._is_granted(concurrency_key, step_key, step_priority):
             if self._since.pop(step_key, None) is not None:
                 self._context.log.info(f"there is a place in pool {concurrency_key!r} now")
             return True
         self._wait(concurrency_key, step_key)
         return False
+
+    def _is_granted(self, pool: str, step: str, priority: int) -> bool:
+        is_new = self.get_pool_info(pool) is None
+        try:
+            return super().claim(pool, step, priority)
+        except Exception:
+            # The first two runs of a pool both write it down. In PostgreSQL Dagster does not get over it that the other
+            # was faster (it goes on in a transaction that has failed): the next claim finds the pool.
+            if is_new and pool in self._context.instance.event_log_storage.get_concurrency_keys():
+                return False
+            raise
 
     def _wait(self, pool: str, step: str) -> None:
         if check_captured_interrupt():

@@ -142,7 +142,6 @@ def test_half_a_year_is_brought_in_though_the_daemon_and_the_code_server_are_kil
     assert_every_month_is_there_once(taxi, postgres, "yellow", HALF_A_YEAR)
 
 
-@pytest.mark.campaign
 def test_stopping_lets_the_months_at_work_end_and_keeps_the_others_for_later(
     taxi: Deployment, postgres: PostgresServer
 ) -> None:
@@ -166,7 +165,6 @@ def test_stopping_lets_the_months_at_work_end_and_keeps_the_others_for_later(
     assert_every_month_is_there_once(taxi, postgres, "green", FIVE_MONTHS)
 
 
-@pytest.mark.campaign  # of the two before, whose months it looks for
 def test_what_the_runs_printed_is_kept_where_the_webserver_finds_it(taxi: Deployment) -> None:
     kept = [path for path in (taxi.folder / "data" / "logs").rglob("*.err") if path.stat().st_size]
     assert kept
