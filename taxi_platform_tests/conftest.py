@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -18,6 +18,24 @@ from real_servers.s3 import S3Server, s3_server
 from taxi_platform.instance import prepare
 from taxi_platform_tests.core.warehouse.bigquery_live import live_dataset
 from taxi_platform_tests.core.warehouse.bigquery_server import BigQueryServer, bigquery_server
+
+
+class HasEnvironment(Protocol):
+    """A server that is found by variables."""
+
+    def environment(self) -> dict[str, str]:
+        """They, by name."""
+        ...
+
+
+_Server = TypeVar("_Server", bound=HasEnvironment)
+
+
+def known(server: _Server, monkeypatch: pytest.MonkeyPatch) -> _Server:
+    """A server that this process and those it starts find, until the test ends."""
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +53,7 @@ def s3_process() -> Generator[S3Server, None, None]:
 @pytest.fixture
 def s3(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     """A real S3, whose account this process and those it starts have."""
-    for name, value in s3_process.environment().items():
-        monkeypatch.setenv(name, value)
-    return s3_process
+    return known(s3_process, monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +65,7 @@ def gcs_process() -> Generator[GCSServer, None, None]:
 @pytest.fixture
 def gcs(gcs_process: GCSServer, monkeypatch: pytest.MonkeyPatch) -> GCSServer:
     """A Cloud Storage that others wrote, and that this process and those it starts take for Google's."""
-    for name, value in gcs_process.environment().items():
-        monkeypatch.setenv(name, value)
-    return gcs_process
+    return known(gcs_process, monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +81,7 @@ def azure_process() -> Generator[AzureServer, None, None]:
 @pytest.fixture
 def azure(azure_process: AzureServer, monkeypatch: pytest.MonkeyPatch) -> AzureServer:
     """What stands in for Azure, whose account this process and those it starts have."""
-    for name, value in azure_process.environment().items():
-        monkeypatch.setenv(name, value)
-    return azure_process
+    return known(azure_process, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,16 @@ def attributes(contract: TripContract, layer: str, name: str = "") -> Attributes
     }
 
 
+def reference_attributes(name: str, owner: str) -> Attributes:
+    """The attributes of an asset that has no months and belongs to no dataset."""
+    return {
+        "key": ["reference", name],
+        "group_name": "reference",
+        "owners": [owner],
+        "tags": {"taxi/layer": "reference"},
+    }
+
+
 def column_lineage(layer: str, contract: TripContract, sources: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     """Which columns of the layer before each column comes from; of very many the first, and how many more.
 

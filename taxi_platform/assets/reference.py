@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from taxi_platform.assets.metadata import table_metadata
+from taxi_platform.assets.metadata import reference_attributes, table_metadata
 from taxi_platform.core.catalog import Catalog
 from taxi_platform.core.catalog.model import ReferenceContract
 from taxi_platform.core.editions import held_still
@@ -35,11 +35,8 @@ def build_zones_asset(catalog: Catalog) -> dg.AssetsDefinition:
     contract = catalog.zones
 
     @dg.asset(
-        key=["reference", contract.table],
+        **reference_attributes(contract.table, contract.owner),
         description=f"{contract.title}. {contract.description}",
-        group_name="reference",
-        owners=[contract.owner],
-        tags={"taxi/layer": "reference"},
         kinds={"table"},
         metadata=table_metadata(contract, contract.columns),
         io_manager_key="reference_io_manager",
@@ -66,11 +63,8 @@ def build_report_asset(contract: ReferenceContract, catalog: Catalog) -> dg.Asse
     read = _READERS.get(contract.table, read_reference_file)
 
     @dg.asset(
-        key=["reference", contract.table],
+        **reference_attributes(contract.table, contract.owner),
         description=f"{contract.title}. {contract.description}",
-        group_name="reference",
-        owners=[contract.owner],
-        tags={"taxi/layer": "reference"},
         kinds={"table"},
         metadata=table_metadata(contract, contract.columns),
         io_manager_key="reference_io_manager",
@@ -102,11 +96,8 @@ def build_shapes_asset(catalog: Catalog) -> dg.AssetsDefinition:
     zones = catalog.zones
 
     @dg.asset(
-        key=["reference", SHAPES],
+        **reference_attributes(SHAPES, zones.owner),
         description="Where the taxi zones are: their shapes as NYC Open Data publishes them, to ten metres.",
-        group_name="reference",
-        owners=[zones.owner],
-        tags={"taxi/layer": "reference"},
         kinds={"geojson"},
         metadata={"documentation": dg.MetadataValue.url(PAGE_OF_SHAPES)},
     )
@@ -140,11 +131,8 @@ def build_counts_asset(catalog: Catalog) -> dg.AssetsDefinition:
     """The asset that counts the rows of the months that TLC's catalogue lacks, without fetching them."""
 
     @dg.asset(
-        key=["reference", COUNTS],
+        **reference_attributes(COUNTS, catalog.zones.owner),
         description="Rows of TLC's own Parquet files that are newer than its catalogue, read from their footers.",
-        group_name="reference",
-        owners=[catalog.zones.owner],
-        tags={"taxi/layer": "reference"},
         kinds={"csv"},
     )
     def published_rows(
