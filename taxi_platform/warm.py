@@ -10,9 +10,10 @@ from contextlib import suppress
 import dagster as dg
 
 from taxi_platform.automation.leaving import leave_to_the_system
-from taxi_platform.core.lake import open_lake
+from taxi_platform.core.errors import TaxiPlatformError
 from taxi_platform.core.warehouse import open_warehouse
 from taxi_platform.definitions import defs
+from taxi_platform.resources import lake_of
 from taxi_platform.settings import Settings
 
 # Told to end, runs and their server end; this process ends with the server, or its runs would be taken for dead.
@@ -26,8 +27,9 @@ for _name in _repository.job_names:
     _repository.get_job(_name)
 with suppress(Exception), dg.DagsterInstance.get() as _instance:  # what is wrong with it is told by the run
     _instance.get_runs_count()
-_settings = Settings.from_env()
-open_lake(_settings.lake_url, _settings.data_dir / ".lake")
-open_warehouse(_settings.warehouse_url)
+with suppress(TaxiPlatformError):  # so is a setting of no use; here it would end whatever every run is forked from
+    _settings = Settings.from_env()
+    lake_of(_settings).open()
+    open_warehouse(_settings.warehouse_url)
 
 leave_to_the_system()
